@@ -1,0 +1,11 @@
+//! Bytes of media: frames, tracks, codecs and Matroska.
+//!
+//! This crate is a floor: it does no I/O, reads no clock and knows nothing of the service.
+
+pub mod frame;
+pub mod time;
+pub mod track;
+
+pub use frame::{Frame, FrameData};
+pub use time::ProducerTime;
+pub use track::{AudioFormat, Track, TrackKind, TrackNumber, VideoFormat};

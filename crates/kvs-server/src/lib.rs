@@ -1,0 +1,1 @@
+//! A Kinesis Video Streams server with durable storage, for one machine.

@@ -1,0 +1,1 @@
+//! GStreamer elements for Amazon Kinesis Video Streams.
