@@ -1,1 +1,3 @@
 //! A Kinesis Video Streams server with durable storage, for one machine.
+
+pub mod clock;
