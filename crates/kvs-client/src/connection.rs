@@ -1,0 +1,377 @@
+//! A connection: what the user said, resolved once into a region, an endpoint and a CA file.
+//!
+//! An explicit setting always wins over the environment, and the environment over defaults.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::credentials::CredentialSource;
+use crate::service_error::{ErrorKind, ServiceError};
+
+/// The region where neither a setting, the environment nor the profile names one.
+pub const DEFAULT_REGION: &str = "us-west-2";
+
+/// How long a TCP and TLS connection may take by default.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one call of the control plane may take by default.
+pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest stream name (CreateStream's `StreamName`).
+const STREAM_NAME_LEN_MAX: usize = 256;
+
+/// The longest ARN (CreateStream's `StreamARN`).
+const STREAM_ARN_LEN_MAX: usize = 1024;
+
+/// The stream that a connection is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StreamId {
+    text: String,
+    name_start: usize,
+    name_end: usize,
+    is_arn: bool,
+}
+
+impl StreamId {
+    /// The stream's name, also where it was given by ARN.
+    pub fn name(&self) -> &str {
+        &self.text[self.name_start..self.name_end]
+    }
+
+    /// The ARN, if it was given by ARN.
+    pub fn arn(&self) -> Option<&str> {
+        self.is_arn.then_some(self.text.as_str())
+    }
+
+    /// The region that an ARN names.
+    pub fn region(&self) -> Option<&str> {
+        self.arn()?.split(':').nth(3)
+    }
+
+    /// What a request carries as `StreamName`: nothing where it carries the ARN.
+    pub fn request_name(&self) -> Option<&str> {
+        (!self.is_arn).then_some(self.text.as_str())
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for StreamId {
+    type Err = ServiceError;
+
+    /// Takes a stream's name or its ARN.
+    fn from_str(text: &str) -> Result<Self, ServiceError> {
+        let name_ok = |name: &str| {
+            (1..=STREAM_NAME_LEN_MAX).contains(&name.len())
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+        };
+        let (start, end, is_arn) = match text.strip_prefix("arn:") {
+            None => (0, text.len(), false),
+            Some(_) => arn_name(text).ok_or_else(|| {
+                ServiceError::config(format!(
+                    "stream-arn {text:?} is not of the form \
+                     arn:PARTITION:kinesisvideo:REGION:ACCOUNT:stream/NAME/CREATED"
+                ))
+            })?,
+        };
+        if !name_ok(&text[start..end]) {
+            return Err(ServiceError::config(format!(
+                "stream name {:?} must be 1 to {STREAM_NAME_LEN_MAX} characters out of \
+                 a-z A-Z 0-9 _ . -",
+                &text[start..end]
+            )));
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            name_start: start,
+            name_end: end,
+            is_arn,
+        })
+    }
+}
+
+/// Where in an ARN the stream's name stands.
+fn arn_name(text: &str) -> Option<(usize, usize, bool)> {
+    let mut fields = text.splitn(6, ':');
+    let service = fields.nth(2)?;
+    let (region, _account, resource) = (fields.next()?, fields.next()?, fields.next()?);
+    let mut parts = resource.split('/');
+    let (kind, name, created) = (parts.next()?, parts.next()?, parts.next()?);
+    let whole = parts.next().is_none()
+        && service == "kinesisvideo"
+        && kind == "stream"
+        && !region.is_empty()
+        && !created.is_empty()
+        && created.bytes().all(|b| b.is_ascii_digit())
+        && text.len() <= STREAM_ARN_LEN_MAX;
+    let end = text.len() - created.len() - 1;
+    whole.then_some((end - name.len(), end, true))
+}
+
+/// What was said about a connection. Nothing is checked or looked up until it is used.
+#[derive(Clone, Debug)]
+pub struct ConnectionConfig {
+    /// The stream.
+    pub stream: StreamId,
+    /// The AWS region; `None` asks the ARN, the environment, then the profile.
+    pub region: Option<String>,
+    /// Base URL of the control plane (`http` or `https`); `None` asks the environment, then AWS.
+    pub endpoint: Option<String>,
+    /// Where credentials come from.
+    pub credentials: CredentialSource,
+    /// Certificates in PEM to trust besides the system's; `None` asks the environment.
+    pub ca_file: Option<PathBuf>,
+    /// How long a TCP and TLS connection may take.
+    pub connect_timeout: Duration,
+    /// How long one call of the control plane may take, connection included.
+    pub request_timeout: Duration,
+    /// What the client calls itself.
+    pub user_agent: String,
+}
+
+impl ConnectionConfig {
+    /// A connection for a stream with every default.
+    pub fn new(stream: StreamId) -> Self {
+        Self {
+            stream,
+            region: None,
+            endpoint: None,
+            credentials: CredentialSource::Default,
+            ca_file: None,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            request_timeout: DEFAULT_REQUEST_TIMEOUT,
+            user_agent: concat!("gst-plugin-kvs/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// What setting, ARN and environment say together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resolved {
+    /// `None`: the profile is to be asked, then [`DEFAULT_REGION`] is taken.
+    pub(crate) region: Option<String>,
+    /// `None`: AWS's own endpoint of the region.
+    pub(crate) endpoint: Option<String>,
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl Resolved {
+    /// Resolves a configuration; `env` looks a variable up.
+    pub(crate) fn new(
+        config: &ConnectionConfig,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ServiceError> {
+        let first = |names: &[&str]| {
+            names
+                .iter()
+                .find_map(|name| env(name).filter(|v| !v.is_empty()))
+        };
+        let region = config
+            .region
+            .clone()
+            .or_else(|| config.stream.region().map(str::to_owned))
+            .or_else(|| first(&["AWS_REGION", "AWS_DEFAULT_REGION"]));
+        let endpoint = config.endpoint.clone().or_else(|| {
+            first(&[
+                "AWS_ENDPOINT_URL_KINESIS_VIDEO",
+                "AWS_ENDPOINT_URL",
+                "CONTROL_PLANE_URI",
+            ])
+        });
+        let ca_file = config
+            .ca_file
+            .clone()
+            .or_else(|| first(&["KVSSINK_CA_CERT_PATH", "AWS_CA_BUNDLE"]).map(PathBuf::from));
+        let endpoint = endpoint.as_deref().map(base_url).transpose()?;
+        Ok(Self {
+            region,
+            endpoint,
+            ca_file,
+        })
+    }
+
+    /// Whether AWS itself is at the other end.
+    pub(crate) fn is_aws(&self) -> bool {
+        self.endpoint.as_deref().is_none_or(is_aws_endpoint)
+    }
+}
+
+/// Checks a base URL and takes the slash off its end.
+fn base_url(text: &str) -> Result<String, ServiceError> {
+    let text = text.trim().trim_end_matches('/');
+    let uri = text.parse::<::http::Uri>().ok();
+    let known = uri.as_ref().is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri
+                .authority()
+                .is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri.query().is_none()
+    });
+    if known {
+        return Ok(text.to_owned());
+    }
+    // A URL with a password in it must not reach a log, so the text is not repeated.
+    Err(ServiceError::new(
+        ErrorKind::Config,
+        "the endpoint is not a base URL such as http://127.0.0.1:5600".to_owned(),
+    ))
+}
+
+/// Whether a URL's host belongs to AWS.
+fn is_aws_endpoint(url: &str) -> bool {
+    let Ok(uri) = url.parse::<::http::Uri>() else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+    [
+        "amazonaws.com",
+        "amazonaws.com.cn",
+        "api.aws",
+        "api.amazonwebservices.com.cn",
+    ]
+    .iter()
+    .any(|domain| {
+        host.strip_suffix(domain)
+            .is_some_and(|rest| rest.ends_with('.'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str =
+        "arn:aws:kinesisvideo:eu-west-1:000000000000:stream/test_stream/1678721804436";
+
+    fn config() -> ConnectionConfig {
+        ConnectionConfig::new("cam".parse().expect("a name"))
+    }
+
+    fn env(set: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        move |name| {
+            set.iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        }
+    }
+
+    #[test]
+    fn a_stream_is_a_name_or_an_arn() {
+        let name: StreamId = "front-door.1".parse().expect("a name");
+        assert_eq!((name.name(), name.arn()), ("front-door.1", None));
+        let arn: StreamId = ARN.parse().expect("an ARN");
+        assert_eq!(
+            (arn.name(), arn.arn(), arn.region()),
+            ("test_stream", Some(ARN), Some("eu-west-1"))
+        );
+        assert_eq!(arn.request_name(), None);
+        for wrong in [
+            "",
+            "a b",
+            "caf\u{e9}",
+            "arn:aws:s3:::bucket",
+            "arn:",
+            &ARN[..60],
+            "a/b",
+        ] {
+            assert!(
+                wrong.parse::<StreamId>().is_err(),
+                "{wrong:?} must be refused"
+            );
+        }
+    }
+
+    #[test]
+    fn an_explicit_setting_wins_over_the_environment() {
+        let vars = env(&[
+            ("AWS_REGION", "eu-north-1"),
+            ("AWS_ENDPOINT_URL", "http://env:1"),
+            ("AWS_CA_BUNDLE", "/env.pem"),
+        ]);
+        let mut said = config();
+        said.region = Some("us-east-1".into());
+        said.endpoint = Some("http://said:2/".into());
+        said.ca_file = Some("/said.pem".into());
+        let resolved = Resolved::new(&said, &vars).expect("valid");
+        assert_eq!(resolved.region.as_deref(), Some("us-east-1"));
+        assert_eq!(resolved.endpoint.as_deref(), Some("http://said:2"));
+        assert_eq!(resolved.ca_file, Some("/said.pem".into()));
+
+        let resolved = Resolved::new(&config(), &vars).expect("valid");
+        assert_eq!(resolved.region.as_deref(), Some("eu-north-1"));
+        assert_eq!(resolved.endpoint.as_deref(), Some("http://env:1"));
+        assert_eq!(resolved.ca_file, Some("/env.pem".into()));
+    }
+
+    #[test]
+    fn the_environment_has_an_order_of_its_own() {
+        let vars = env(&[
+            ("CONTROL_PLANE_URI", "http://c:3"),
+            ("AWS_ENDPOINT_URL_KINESIS_VIDEO", "http://kv:1"),
+            ("AWS_REGION", ""),
+            ("AWS_DEFAULT_REGION", "ap-south-1"),
+            ("AWS_CA_BUNDLE", "/aws.pem"),
+            ("KVSSINK_CA_CERT_PATH", "/kvs.pem"),
+        ]);
+        let resolved = Resolved::new(&config(), vars).expect("valid");
+        assert_eq!(resolved.endpoint.as_deref(), Some("http://kv:1"));
+        assert_eq!(resolved.region.as_deref(), Some("ap-south-1"));
+        assert_eq!(resolved.ca_file, Some("/kvs.pem".into()));
+        let nothing = Resolved::new(&config(), env(&[])).expect("valid");
+        assert_eq!(
+            nothing,
+            Resolved {
+                region: None,
+                endpoint: None,
+                ca_file: None
+            }
+        );
+        assert!(nothing.is_aws());
+    }
+
+    #[test]
+    fn an_arn_names_the_region() {
+        let said = ConnectionConfig::new(ARN.parse().expect("an ARN"));
+        let resolved = Resolved::new(&said, env(&[("AWS_REGION", "us-east-1")])).expect("valid");
+        assert_eq!(resolved.region.as_deref(), Some("eu-west-1"));
+    }
+
+    #[test]
+    fn only_a_base_url_is_an_endpoint() {
+        for wrong in [
+            "localhost:5600",
+            "ftp://host",
+            "http://",
+            "http://u:p@host",
+            "http://h?x=1",
+            "::",
+        ] {
+            let mut said = config();
+            said.endpoint = Some(wrong.into());
+            let error = Resolved::new(&said, env(&[])).expect_err(wrong);
+            assert!(!error.to_string().contains("u:p"), "{error}");
+        }
+    }
+
+    #[test]
+    fn aws_is_known_by_its_domain() {
+        assert!(is_aws_endpoint(
+            "https://kinesisvideo.us-west-2.amazonaws.com"
+        ));
+        assert!(is_aws_endpoint(
+            "https://s-1.kinesisvideo.cn-north-1.amazonaws.com.cn:443"
+        ));
+        assert!(!is_aws_endpoint("http://127.0.0.1:5600"));
+        assert!(!is_aws_endpoint("https://notamazonaws.com"));
+        assert!(!is_aws_endpoint("https://amazonaws.com.evil.example"));
+    }
+}

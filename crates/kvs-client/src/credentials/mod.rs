@@ -1,0 +1,87 @@
+//! Credentials: where they come from, and how they are kept from being shown.
+
+mod cache;
+mod chain;
+mod file;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+pub(crate) use cache::CachedCredentials;
+pub(crate) use chain::{Chain, Placeholder};
+
+/// Text that is never shown and is overwritten when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the text over.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The text itself, for signing.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+/// Credentials given outright.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticCredentials {
+    /// The access key id.
+    pub access_key: String,
+    /// The secret access key.
+    pub secret_key: Secret,
+    /// The session token of temporary credentials.
+    pub session_token: Option<Secret>,
+}
+
+/// Where credentials come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CredentialSource {
+    /// As every AWS tool looks for them: environment, profile, web identity, and, where the
+    /// endpoint is AWS's own, the metadata of the container or of the EC2 instance.
+    #[default]
+    Default,
+    /// Given outright.
+    Static(StaticCredentials),
+    /// A file of one line: `CREDENTIALS access secret`, or
+    /// `CREDENTIALS access expiry secret session`, read again before they expire.
+    File(PathBuf),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let source = CredentialSource::Static(StaticCredentials {
+            access_key: "AKIDEXAMPLE".into(),
+            secret_key: Secret::new("wJalrXUtnFEMI"),
+            session_token: Some(Secret::new("tokentoken")),
+        });
+        let shown = format!("{source:?}");
+        assert!(
+            !shown.contains("wJalr") && !shown.contains("tokentoken"),
+            "{shown}"
+        );
+        assert!(shown.contains("AKIDEXAMPLE"));
+    }
+}
