@@ -83,11 +83,7 @@ impl fmt::Display for StreamArn {
     }
 }
 
-impl serde::Serialize for StreamArn {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+crate::text::serde_as_text!(StreamArn);
 
 #[cfg(test)]
 mod tests {

@@ -122,11 +122,7 @@ impl PartialOrd for FragmentNumber {
     }
 }
 
-impl serde::Serialize for FragmentNumber {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.digits)
-    }
-}
+crate::text::serde_as_text!(FragmentNumber);
 
 /// An unsigned integer of 160 bits, least significant limb first: one marker bit, two times 64
 /// and 28 bits need 157.

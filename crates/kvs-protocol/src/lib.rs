@@ -4,11 +4,13 @@
 //! clock and knows nothing of media.
 
 pub mod ack;
+pub mod api;
 pub mod arn;
 mod calendar;
 pub mod error;
 pub mod fragment_number;
 pub mod name;
+mod text;
 pub mod timestamp;
 
 pub use ack::{Ack, AckError, AckParser, AckedFragment};

@@ -39,11 +39,7 @@ macro_rules! text_types {
             }
         }
 
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
-            }
-        }
+        crate::text::serde_as_text!($name);
     )+ };
 }
 
