@@ -1,0 +1,211 @@
+//! The properties that say which stream of which service, and as whom; both elements have them.
+
+use std::time::Duration;
+
+use gst::glib;
+use gst::prelude::*;
+
+const DEFAULT_STREAM_NAME: &str = "DEFAULT_STREAM";
+const DEFAULT_REGION: &str = "us-west-2";
+const DEFAULT_USER_AGENT: &str = concat!("gst-plugin-kvs/", env!("CARGO_PKG_VERSION"));
+const DEFAULT_CONNECTION_TIMEOUT_S: u32 = 5;
+const DEFAULT_COMPLETION_TIMEOUT_S: u32 = 10;
+
+/// What was said, as it was said. Secrets are in it, so it has no `Debug`.
+#[derive(Clone, Default)]
+pub(crate) struct ConnectionSettings {
+    stream_name: Option<String>,
+    region: Option<String>,
+    endpoint: Option<String>,
+    ca_file: Option<String>,
+    access_key: Option<String>,
+    secret_key: Option<String>,
+    session_token: Option<String>,
+    connection_timeout: Option<Duration>,
+    completion_timeout: Option<Duration>,
+    user_agent: Option<String>,
+}
+
+impl ConnectionSettings {
+    /// The properties, to be added to the element's own.
+    pub(crate) fn param_specs() -> Vec<glib::ParamSpec> {
+        let mut specs = Self::address_specs();
+        specs.extend(Self::credential_specs());
+        specs.extend(Self::timeout_specs());
+        specs
+    }
+
+    fn address_specs() -> Vec<glib::ParamSpec> {
+        let region = "AWS region; where not set AWS_REGION, AWS_DEFAULT_REGION, the profile, \
+            us-west-2";
+        let endpoint = "Base URL of the service (http or https); where not set \
+            AWS_ENDPOINT_URL_KINESIS_VIDEO, AWS_ENDPOINT_URL, CONTROL_PLANE_URI, AWS itself";
+        vec![
+            glib::ParamSpecString::builder("stream-name")
+                .nick("Stream name")
+                .blurb("Name of the stream")
+                .default_value(DEFAULT_STREAM_NAME)
+                .mutable_ready()
+                .build(),
+            text("aws-region", "AWS region", region),
+            text("region", "AWS region", "The same as aws-region"),
+            text("endpoint", "Endpoint", endpoint),
+            text("endpoint-uri", "Endpoint", "The same as endpoint"),
+            text(
+                "ca-file",
+                "CA file",
+                "PEM file of certificates to trust besides the system's; where not set \
+                 KVSSINK_CA_CERT_PATH, AWS_CA_BUNDLE",
+            ),
+            glib::ParamSpecString::builder("user-agent")
+                .nick("User agent")
+                .blurb("User agent to name in requests")
+                .default_value(DEFAULT_USER_AGENT)
+                .mutable_ready()
+                .build(),
+        ]
+    }
+
+    fn credential_specs() -> Vec<glib::ParamSpec> {
+        vec![
+            text(
+                "access-key",
+                "Access key",
+                "AWS access key id; where not set the environment and AWS's files. \
+                 Reads back as null",
+            ),
+            text(
+                "secret-key",
+                "Secret key",
+                "AWS secret access key. Reads back as null",
+            ),
+            text(
+                "secret-access-key",
+                "Secret key",
+                "The same as secret-key. Reads back as null",
+            ),
+            text(
+                "session-token",
+                "Session token",
+                "AWS session token of temporary credentials. Reads back as null",
+            ),
+        ]
+    }
+
+    fn timeout_specs() -> Vec<glib::ParamSpec> {
+        vec![
+            seconds(
+                "connection-timeout",
+                "Connection timeout",
+                "How long connecting may take (s)",
+                DEFAULT_CONNECTION_TIMEOUT_S,
+            ),
+            seconds(
+                "completion-timeout",
+                "Completion timeout",
+                "How long a control-plane call may take (s)",
+                DEFAULT_COMPLETION_TIMEOUT_S,
+            ),
+            glib::ParamSpecUInt::builder("request-timeout")
+                .nick("Request timeout")
+                .blurb("Sets connection-timeout and completion-timeout (ms)")
+                .minimum(1)
+                .default_value(DEFAULT_COMPLETION_TIMEOUT_S * 1000)
+                .mutable_ready()
+                .build(),
+        ]
+    }
+
+    /// Takes a property over; false if it is not one of these.
+    pub(crate) fn set(&mut self, name: &str, value: &glib::Value) -> bool {
+        let field = match name {
+            "stream-name" => &mut self.stream_name,
+            "aws-region" | "region" => &mut self.region,
+            "endpoint" | "endpoint-uri" => &mut self.endpoint,
+            "ca-file" => &mut self.ca_file,
+            "access-key" => &mut self.access_key,
+            "secret-key" | "secret-access-key" => &mut self.secret_key,
+            "session-token" => &mut self.session_token,
+            "user-agent" => &mut self.user_agent,
+            _ => return self.set_timeout(name, value),
+        };
+        // An empty string from gst-launch means the same as no value.
+        *field = value
+            .get()
+            .ok()
+            .flatten()
+            .filter(|text: &String| !text.is_empty());
+        true
+    }
+
+    fn set_timeout(&mut self, name: &str, value: &glib::Value) -> bool {
+        let Ok(number) = value.get::<u32>() else {
+            return false;
+        };
+        match name {
+            "connection-timeout" => {
+                self.connection_timeout = Some(Duration::from_secs(number.into()));
+            }
+            "completion-timeout" => {
+                self.completion_timeout = Some(Duration::from_secs(number.into()));
+            }
+            "request-timeout" => {
+                self.connection_timeout = Some(Duration::from_millis(number.into()));
+                self.completion_timeout = self.connection_timeout;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Reads a property back: null for secrets, `None` if it is not one of these.
+    pub(crate) fn get(&self, name: &str) -> Option<glib::Value> {
+        let text = |field: &Option<String>, default: Option<&str>| {
+            Some(field.as_deref().or(default).to_value())
+        };
+        let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
+        let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        match name {
+            "stream-name" => text(&self.stream_name, Some(DEFAULT_STREAM_NAME)),
+            "aws-region" | "region" => text(&self.region, Some(DEFAULT_REGION)),
+            "endpoint" | "endpoint-uri" => text(&self.endpoint, None),
+            "ca-file" => text(&self.ca_file, None),
+            "user-agent" => text(&self.user_agent, Some(DEFAULT_USER_AGENT)),
+            "access-key" | "secret-key" | "secret-access-key" | "session-token" => {
+                Some(None::<&str>.to_value())
+            }
+            "connection-timeout" => Some(seconds(self.connection_timeout()).to_value()),
+            "completion-timeout" => Some(seconds(self.completion_timeout()).to_value()),
+            "request-timeout" => Some(millis(self.completion_timeout()).to_value()),
+            _ => None,
+        }
+    }
+
+    fn connection_timeout(&self) -> Duration {
+        self.connection_timeout
+            .unwrap_or(Duration::from_secs(DEFAULT_CONNECTION_TIMEOUT_S.into()))
+    }
+
+    fn completion_timeout(&self) -> Duration {
+        self.completion_timeout
+            .unwrap_or(Duration::from_secs(DEFAULT_COMPLETION_TIMEOUT_S.into()))
+    }
+}
+
+fn text(name: &str, nick: &str, blurb: &str) -> glib::ParamSpec {
+    glib::ParamSpecString::builder(name)
+        .nick(nick)
+        .blurb(blurb)
+        .mutable_ready()
+        .build()
+}
+
+fn seconds(name: &str, nick: &str, blurb: &str, default: u32) -> glib::ParamSpec {
+    glib::ParamSpecUInt::builder(name)
+        .nick(nick)
+        .blurb(blurb)
+        .minimum(1)
+        .default_value(default)
+        .mutable_ready()
+        .build()
+}
