@@ -9,6 +9,7 @@ pub mod connection;
 pub mod control;
 pub mod credentials;
 pub mod http;
+pub mod producer;
 pub mod service;
 pub mod service_error;
 
