@@ -44,7 +44,6 @@ fn ms_of_day(hour: u64, minute: u64, second: u64) -> Option<u64> {
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Milliseconds since 1970 of a basic date such as `20150830T123600Z`.
-#[cfg_attr(not(test), expect(dead_code, reason = "signatures need it"))]
 pub(crate) fn parse_basic(mut text: &str) -> Option<u64> {
     let text = &mut text;
     let (year, month, day) = (
