@@ -1,9 +1,9 @@
-//! A byte stream (H.264 annex B) to access units; each is one frame.
+//! NAL units to access units; each is one frame.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::avcc::AvcConfig;
-use super::nal::{NalKind, find_start_code, starts_decoding, trim_zeros};
+use super::avcc::{AvcConfig, AvcConfigError};
+use super::nal::{NalKind, find_start_code, length_prefixed, starts_decoding, trim_zeros};
 use super::parameter_sets::{Learned, ParameterSets};
 
 /// The largest access unit: the service takes no larger fragment. What is larger is no video.
@@ -15,7 +15,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// The most parameter sets that a stream can have at a time: 32 of one kind, 256 of the other.
 const NEW_SETS_MAX: usize = 32 + 256;
 
-/// What the end of a pushed buffer means.
+/// What the end of a pushed buffer of a byte stream means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alignment {
     /// A buffer is one access unit.
@@ -50,6 +50,17 @@ pub enum AssemblyError {
     /// Parameter sets changed too often without a picture. They have been dropped.
     #[error("more than {NEW_SETS_MAX} H.264 parameter sets without a picture")]
     TooManySets,
+    /// A NAL unit's length reaches over the end of its buffer. The access unit has been dropped.
+    #[error("an H.264 buffer is cut off inside a NAL unit")]
+    CutOff,
+}
+
+/// How NAL units follow each other in what is pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    StartCodes(Alignment),
+    /// Lengths of so many bytes; a buffer is one access unit.
+    Lengths(u8),
 }
 
 /// Collects NAL units until an access unit is complete.
@@ -62,7 +73,9 @@ pub enum AssemblyError {
 /// `T` is what the caller wants to know of an access unit's time.
 #[derive(Debug)]
 pub struct Assembler<T> {
-    alignment: Alignment,
+    framing: Framing,
+    /// The configuration that came beside the stream.
+    given: Option<AvcConfig>,
     sets: ParameterSets,
     unit: Unit<T>,
     chunk: BytesMut,
@@ -99,10 +112,37 @@ impl<T> Default for Unit<T> {
 }
 
 impl<T> Assembler<T> {
-    /// An assembler that has seen nothing.
+    /// An assembler for a byte stream (H.264 annex B) that has seen nothing.
     pub fn new(alignment: Alignment) -> Self {
+        Self::of(Framing::StartCodes(alignment))
+    }
+
+    /// An assembler for access units whose NAL units have their lengths before them, as this avcC
+    /// says. The first access unit reports the configuration.
+    ///
+    /// # Errors
+    /// It is no avcC.
+    pub fn avc(avcc: &[u8]) -> Result<Self, AvcConfigError> {
+        let given = AvcConfig::parse(avcc)?;
+        let mut assembler = Self::of(Framing::Lengths(given.length_size));
+        for sps in &given.sps {
+            assembler.sets.learn_sps(sps);
+        }
+        for pps in &given.pps {
+            assembler.sets.learn_pps(pps);
+        }
+        assembler.unit.changed = true;
+        assembler.given = Some(AvcConfig {
+            length_size: 4,
+            ..given
+        });
+        Ok(assembler)
+    }
+
+    fn of(framing: Framing) -> Self {
         Self {
-            alignment,
+            framing,
+            given: None,
             sets: ParameterSets::default(),
             unit: Unit::default(),
             chunk: BytesMut::new(),
@@ -114,7 +154,7 @@ impl<T> Assembler<T> {
 
     /// The decoder's configuration so far; `None` until both kinds of parameter sets have come.
     pub fn config(&self) -> Option<AvcConfig> {
-        self.sets.config()
+        self.sets.config().or_else(|| self.given.clone())
     }
 
     /// Takes the next buffer of the stream. `stamp` belongs to the first access unit that begins in
@@ -129,23 +169,40 @@ impl<T> Assembler<T> {
         marker: bool,
         out: &mut impl Extend<AccessUnit<T>>,
     ) -> Result<(), AssemblyError> {
-        if self.alignment == Alignment::Unknown {
-            self.push_to_tail(buffer, stamp, out)?;
-            if marker {
-                self.end_tail(out)?;
+        let mut stamp = stamp;
+        match self.framing {
+            Framing::StartCodes(Alignment::Unknown) => {
+                self.push_to_tail(buffer, stamp.take(), out)?;
+                if marker {
+                    self.end_tail(out)?;
+                }
             }
-        } else {
-            let mut stamp = stamp;
-            for nal in super::annex_b(buffer) {
-                self.nal(nal, &mut stamp, out)?;
+            Framing::StartCodes(_) => {
+                for nal in super::annex_b(buffer) {
+                    self.nal(nal, &mut stamp, out)?;
+                }
             }
-            // Buffers that hold no NAL unit, but a time, begin the access unit.
-            self.unit.stamp = self.unit.stamp.take().or(stamp);
+            Framing::Lengths(size) => {
+                for nal in length_prefixed(buffer, size) {
+                    let Ok(nal) = nal else {
+                        self.reset();
+                        return Err(AssemblyError::CutOff);
+                    };
+                    self.nal(nal, &mut stamp, out)?;
+                }
+            }
         }
-        if marker || self.alignment == Alignment::AccessUnit {
+        // A buffer that holds no NAL unit, but a time, begins the access unit.
+        self.unit.stamp = self.unit.stamp.take().or(stamp);
+        if marker || self.buffers_are_units() {
             out.extend(self.end_unit());
         }
         Ok(())
+    }
+
+    fn buffers_are_units(&self) -> bool {
+        use Framing::{Lengths, StartCodes};
+        matches!(self.framing, StartCodes(Alignment::AccessUnit) | Lengths(_))
     }
 
     /// Ends the stream: what there is of an access unit is complete.
@@ -224,13 +281,13 @@ impl<T> Assembler<T> {
         out: &mut impl Extend<AccessUnit<T>>,
     ) -> Result<(), AssemblyError> {
         let kind = NalKind::of(nal);
-        if self.alignment != Alignment::AccessUnit && self.unit.has_slice && begins_unit(kind, nal)
-        {
+        if !self.buffers_are_units() && self.unit.has_slice && begins_unit(kind, nal) {
             out.extend(self.end_unit());
         }
         self.unit.stamp = self.unit.stamp.take().or_else(|| stamp.take());
         match kind {
             NalKind::AccessUnitDelimiter | NalKind::Filler => return Ok(()),
+            NalKind::Other(_) if nal.is_empty() => return Ok(()),
             NalKind::Sps | NalKind::Pps if self.learn(kind, nal)? != Learned::Broken => {
                 return Ok(());
             }
@@ -293,7 +350,7 @@ impl<T> Assembler<T> {
             data: self.chunk.split().freeze(),
             key: unit.key,
             stamp: unit.stamp,
-            config: unit.changed.then(|| self.sets.config()).flatten(),
+            config: unit.changed.then(|| self.config()).flatten(),
         })
     }
 }

@@ -93,6 +93,12 @@ impl AvcConfig {
         out.freeze()
     }
 
+    /// Width and height in pixels, by the first sequence parameter set.
+    pub fn size(&self) -> Option<(u32, u32)> {
+        let sps = Sps::parse(self.sps.first()?).ok()?;
+        Some((sps.width, sps.height))
+    }
+
     /// The codec as web pages and playlists name it (RFC 6381): `avc1.64001f`.
     pub fn rfc6381(&self) -> String {
         let Self {

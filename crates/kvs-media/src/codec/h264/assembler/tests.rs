@@ -232,3 +232,45 @@ fn large_units_are_whole() {
             .all(|unit| unit.0.ends_with(&owned(&[&slice, IDR_MORE])))
     );
 }
+
+fn lengths(nals: &[&[u8]]) -> Vec<u8> {
+    let unit = nals
+        .iter()
+        .flat_map(|nal| [&(nal.len() as u16).to_be_bytes(), *nal].concat());
+    unit.collect()
+}
+
+#[test]
+fn access_units_with_lengths_come_out_with_lengths_of_four_bytes() {
+    let config = AvcConfig {
+        profile: 100,
+        compatibility: 0,
+        level: 40,
+        length_size: 2,
+        sps: vec![SPS.into()],
+        pps: vec![PPS.into()],
+    };
+    let mut assembler = Assembler::avc(&config.build()).expect("valid");
+    let expected = AvcConfig {
+        length_size: 4,
+        ..config
+    };
+    assert_eq!(assembler.config(), Some(expected.clone()));
+    let mut units = Vec::new();
+    let unit = lengths(&[AUD, SEI, IDR, &[], IDR_MORE]);
+    assembler
+        .push(&unit, Some(1), false, &mut units)
+        .expect("valid");
+    let unit = lengths(&[PPS, SLICE, SLICE]);
+    assembler
+        .push(&unit, Some(2), false, &mut units)
+        .expect("valid");
+    let cut = assembler.push(&unit[..unit.len() - 1], Some(3), false, &mut units);
+    assert_eq!(cut, Err(AssemblyError::CutOff));
+    assert_eq!(units[0].config, Some(expected));
+    let first = (owned(&[SEI, IDR, IDR_MORE]), true, Some(1), true);
+    assert_eq!(
+        seen(units),
+        [first, (owned(&[SLICE, SLICE]), false, Some(2), false)]
+    );
+}
