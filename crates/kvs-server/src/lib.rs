@@ -1,3 +1,30 @@
 //! A Kinesis Video Streams server with durable storage, for one machine.
+//!
+//! The binary is this library behind flags; tests start it in process:
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let server = kvs_server::Server::start(kvs_server::Config::default()).await?;
+//! println!("AWS_ENDPOINT_URL={}", server.url());
+//! server.stop().await;
+//! # Ok::<_, kvs_server::StartError>(()) }).unwrap();
+//! ```
 
+mod api;
+mod app;
+mod auth;
 pub mod clock;
+mod config;
+mod connection;
+mod host;
+mod ingest;
+mod live;
+mod random;
+mod reader;
+mod server;
+pub mod store;
+mod stored;
+mod tls;
+
+pub use config::{ACCOUNT_ID, Config, GET_MEDIA_IDLE, REGION, TlsFiles};
+pub use server::{Handle, Server, StartError};

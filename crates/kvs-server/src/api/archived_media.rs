@@ -1,0 +1,184 @@
+//! Archived media: what is stored is listed, and given out by number.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use kvs_protocol::api::{GetMediaForFragmentList, ListFragments, ListedFragment, ListedFragments};
+use kvs_protocol::{ApiError, ChunkError, FragmentNumber, Timestamp};
+
+use super::call::Call;
+use super::media::time_origin;
+use super::reply::{BrokenOff, Refusal, json, media};
+use super::{chunk, page_token};
+use crate::app::App;
+use crate::auth::Action;
+use crate::reader::just_before;
+use crate::store::{FragmentInfo, Query, Store, StoreError, StreamId};
+use crate::stored::{StoredFragment, ask};
+
+/// In the order of the time that was asked by, which the service does not promise.
+pub(crate) async fn list_fragments(
+    State(app): State<Arc<App>>,
+    call: Call,
+) -> Result<Response, Refusal> {
+    let request = ListFragments::parse(&call.body)?;
+    call.caller
+        .authorize(Action::Read, Some(request.stream.name().as_str()))?;
+    let stream = app.stream(&request.stream)?;
+    // One more than the page, which tells whether there is another.
+    let limit = request.max_results + 1;
+    let query = match (&request.next_token, request.selector) {
+        (Some(token), _) => page_token::fragments_after(token, stream.id, limit)?,
+        (None, Some(selector)) => Query {
+            origin: time_origin(selector.origin),
+            from_ms: selector.start.as_ms(),
+            to_ms: selector.end.as_ms(),
+            after: None,
+            limit,
+        },
+        (None, None) => {
+            return Err(ApiError::invalid_argument("FragmentSelector is missing.").into());
+        }
+    };
+    let id = stream.id;
+    let mut found = ask(app.store(), move |store| store.find(id, query)).await?;
+    let more = found.len() > request.max_results;
+    found.truncate(request.max_results);
+    json(&ListedFragments {
+        next_token: found
+            .last()
+            .filter(|_| more)
+            .map(|last| page_token::of_fragments(stream.id, &query, last)),
+        fragments: found.iter().map(listed).collect(),
+    })
+}
+
+fn listed(info: &FragmentInfo) -> ListedFragment {
+    ListedFragment {
+        fragment_number: FragmentNumber::from_parts(info.number),
+        fragment_size_in_bytes: info.bytes,
+        producer_timestamp: Timestamp::from_ms(info.producer_ms),
+        server_timestamp: Timestamp::from_ms(info.number.server_ms),
+        fragment_length_in_milliseconds: info.length_ms,
+    }
+}
+
+/// In the order of the request.
+pub(crate) async fn get_media_for_fragment_list(
+    State(app): State<Arc<App>>,
+    call: Call,
+) -> Result<Response, Refusal> {
+    let request = GetMediaForFragmentList::parse(&call.body)?;
+    call.caller
+        .authorize(Action::Read, Some(request.stream.name().as_str()))?;
+    let stream = app.stream(&request.stream)?;
+    let live = app.live_stream(&stream)?;
+    let id = stream.id;
+    let numbers = request.fragments;
+    let wanted = ask(app.store(), move |store| {
+        numbers
+            .into_iter()
+            .map(|number| Ok((look_up(store, id, &number)?, number)))
+            .collect()
+    })
+    .await?;
+    let wanted: VecDeque<(Option<FragmentInfo>, FragmentNumber)> = wanted;
+    // One that is being received will be stored soon: the client is told so in its place.
+    let unknown = |(info, number): &&(Option<FragmentInfo>, FragmentNumber)| {
+        info.is_none() && !number.parts().is_some_and(|parts| live.has(parts))
+    };
+    let unknown: Vec<_> = wanted
+        .iter()
+        .filter(unknown)
+        .map(|(_, number)| number.as_str())
+        .collect();
+    if !unknown.is_empty() {
+        let message = format!("Fragment numbers are invalid : {}", unknown.join(", "));
+        return Err(ApiError::invalid_argument(message).into());
+    }
+    let chunks = ListChunks {
+        store: app.store().clone(),
+        id,
+        wanted,
+        ready: VecDeque::new(),
+        open: None,
+    };
+    Ok(media(stream::unfold(chunks, async |mut chunks| {
+        let bytes = chunks.next().await?;
+        Some((Ok::<_, BrokenOff>(bytes), chunks))
+    })))
+}
+
+fn look_up(
+    store: &Store,
+    id: StreamId,
+    number: &FragmentNumber,
+) -> Result<Option<FragmentInfo>, StoreError> {
+    let Some(parts) = number.parts() else {
+        return Ok(None);
+    };
+    let found = store.after(id, just_before(parts))?;
+    Ok(found.filter(|info| info.number == parts))
+}
+
+/// The body of the response.
+struct ListChunks {
+    store: Store,
+    id: StreamId,
+    wanted: VecDeque<(Option<FragmentInfo>, FragmentNumber)>,
+    /// Bytes that are to go out before the store is asked again.
+    ready: VecDeque<Bytes>,
+    open: Option<(StoredFragment, FragmentNumber)>,
+}
+
+impl ListChunks {
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Some(bytes);
+            }
+            if let Some((stored, number)) = &mut self.open {
+                match stored.next().await {
+                    Ok(Some(bytes)) => return Some(bytes),
+                    Ok(None) => self.open = None,
+                    Err(error) => {
+                        let number = number.clone();
+                        self.fail(&error, &number);
+                    }
+                }
+                continue;
+            }
+            let (info, number) = self.wanted.pop_front()?;
+            let opened = match info {
+                Some(info) => StoredFragment::open(&self.store, self.id, info.number)
+                    .await
+                    .map(|opened| (opened, info)),
+                None => Err(StoreError::NoFragment),
+            };
+            match opened {
+                Ok(((header, stored), info)) => {
+                    let tags = chunk::before_cluster(info.number, info.producer_ms);
+                    self.ready.extend([header, tags]);
+                    self.open = Some((stored, number));
+                }
+                Err(error) => self.fail(&error, &number),
+            }
+        }
+    }
+
+    /// Says what went wrong, as the last thing.
+    fn fail(&mut self, error: &StoreError, number: &FragmentNumber) {
+        tracing::warn!(%error, %number, "a GetMediaForFragmentList ended early");
+        let said = match error {
+            StoreError::NoFragment => ChunkError::FRAGMENT_NOT_FOUND,
+            _ => ChunkError::INTERNAL_ERROR,
+        };
+        self.ready.extend(chunk::of_error(&said, number));
+        self.open = None;
+        self.wanted.clear();
+    }
+}

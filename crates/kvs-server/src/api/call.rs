@@ -1,0 +1,55 @@
+//! A call with a JSON body: bounded, authenticated, not yet parsed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use kvs_protocol::ApiError;
+use tokio::time::timeout;
+
+use super::reply::Refusal;
+use crate::app::App;
+use crate::auth::Caller;
+
+/// The largest request is GetMediaForFragmentList with 1000 numbers of 128 digits.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// A body of that size is a matter of a second; a client that takes longer is stuck.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Who calls, with what.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) caller: Caller,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl FromRequest<Arc<App>> for Call {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
+        let (head, body) = request.into_parts();
+        let read = Limited::new(body, BODY_BYTES_MAX).collect();
+        let body = match timeout(BODY_TIMEOUT, read).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                let message = format!("The body has more than {BODY_BYTES_MAX} bytes.");
+                return Err(ApiError::invalid_argument(message).into());
+            }
+            Ok(Err(_)) => return Err(unread("The body could not be read.")),
+            Err(_) => return Err(unread("The body did not arrive within 30 s.")),
+        };
+        Ok(Self {
+            caller: app.auth().verify(&head, Some(&body))?,
+            headers: head.headers,
+            body,
+        })
+    }
+}
+
+fn unread(message: &str) -> Refusal {
+    ApiError::invalid_argument(message).into()
+}

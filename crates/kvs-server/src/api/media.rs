@@ -1,0 +1,130 @@
+//! GetMedia: a stream from some place on, for as long as it goes on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use kvs_protocol::api::{GetMedia, StartSelector, TimestampOrigin};
+use kvs_protocol::{ChunkError, FragmentNumber, FragmentParts};
+
+use super::call::Call;
+use super::chunk;
+use super::reply::{BrokenOff, Refusal, media};
+use crate::app::App;
+use crate::auth::Action;
+use crate::live::BEFORE_ALL;
+use crate::reader::{Piece, Start, StreamReader};
+use crate::store::TimeOrigin;
+
+pub(crate) async fn get_media(
+    State(app): State<Arc<App>>,
+    call: Call,
+) -> Result<Response, Refusal> {
+    let request = GetMedia::parse(&call.body)?;
+    call.caller
+        .authorize(Action::Read, Some(request.stream.name().as_str()))?;
+    let stream = app.stream(&request.stream)?;
+    let live = app.live_stream(&stream)?;
+    let start = match request.start {
+        StartSelector::Now => Start::Now,
+        StartSelector::Earliest => Start::After(BEFORE_ALL),
+        StartSelector::After(number) => Start::After(after(&number)),
+        StartSelector::At(origin, at) => Start::At {
+            origin: time_origin(origin),
+            at_ms: at.as_ms(),
+        },
+    };
+    let reader = StreamReader::open(
+        app.store().clone(),
+        stream.id,
+        &live,
+        start,
+        app.config().get_media_idle,
+        app.stopping(),
+    )
+    .await?;
+    let chunks = Chunks {
+        app,
+        reader,
+        ready: VecDeque::new(),
+        number: None,
+        ended: false,
+    };
+    Ok(media(stream::unfold(chunks, async |mut chunks| {
+        let bytes = chunks.next().await?;
+        Some((Ok::<_, BrokenOff>(bytes), chunks))
+    })))
+}
+
+/// Where a number stands that may be none of this server's.
+fn after(number: &FragmentNumber) -> FragmentParts {
+    number.parts().unwrap_or_else(|| {
+        let first = FragmentNumber::from_parts(BEFORE_ALL);
+        match *number < first {
+            true => BEFORE_ALL,
+            false => FragmentParts {
+                sequence: u64::MAX,
+                server_ms: u64::MAX,
+                random: u32::MAX,
+            },
+        }
+    })
+}
+
+pub(super) fn time_origin(origin: TimestampOrigin) -> TimeOrigin {
+    match origin {
+        TimestampOrigin::Producer => TimeOrigin::Producer,
+        TimestampOrigin::Server => TimeOrigin::Server,
+    }
+}
+
+/// The body of the response.
+struct Chunks {
+    app: Arc<App>,
+    reader: StreamReader,
+    /// Bytes that are to go out before the reader is asked again.
+    ready: VecDeque<Bytes>,
+    /// The fragment that is going out.
+    number: Option<FragmentParts>,
+    ended: bool,
+}
+
+impl Chunks {
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Some(bytes);
+            }
+            if self.ended {
+                return None;
+            }
+            match self.reader.next().await {
+                Ok(Some(Piece::Bytes(bytes))) => return Some(bytes),
+                Ok(Some(Piece::Begin {
+                    number,
+                    producer_ms,
+                    header,
+                })) => {
+                    self.number = Some(number);
+                    self.ready
+                        .extend([header, chunk::before_cluster(number, producer_ms)]);
+                }
+                Ok(Some(Piece::End { number })) => {
+                    let now_ms = self.app.clock().now_ms();
+                    self.ready.push_back(chunk::after_cluster(number, now_ms));
+                }
+                Ok(None) => self.ended = true,
+                Err(error) => {
+                    tracing::error!(%error, "a GetMedia ended early");
+                    let number = FragmentNumber::from_parts(self.number.unwrap_or(BEFORE_ALL));
+                    self.ready
+                        .extend(chunk::of_error(&ChunkError::INTERNAL_ERROR, &number));
+                    self.ended = true;
+                }
+            }
+        }
+    }
+}

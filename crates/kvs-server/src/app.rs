@@ -1,0 +1,225 @@
+//! What all requests share, and which path is which operation.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::HeaderValue;
+use kvs_protocol::api::{Operation, StreamRef};
+use kvs_protocol::error::REQUEST_ID_HEADER;
+use kvs_protocol::{ApiError, ErrorKind, KmsKeyId, Region};
+use ring::rand::SystemRandom;
+use tokio::sync::watch;
+use tracing::Instrument;
+
+use crate::api::reply::Refusal;
+use crate::api::{archived_media, control, media, pages};
+use crate::auth::Auth;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::host::Hosts;
+use crate::ingest::{self, Budget, OPEN_BYTES_MAX};
+use crate::live::{Live, LiveSettings, LiveStream};
+use crate::random;
+use crate::server::StartError;
+use crate::store::{Store, StoreError, Stream};
+
+/// One server's state. Requests hold it together with what they need of it.
+#[derive(Debug)]
+pub(crate) struct App {
+    config: Config,
+    auth: Auth,
+    hosts: Hosts,
+    store: Store,
+    live: Live,
+    budget: Arc<Budget>,
+    region: Region,
+    default_key: KmsKeyId,
+    random: SystemRandom,
+    stopping: watch::Receiver<bool>,
+}
+
+impl App {
+    /// Reads the credentials and opens the store.
+    pub(crate) fn open(
+        config: Config,
+        address: SocketAddr,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<Arc<Self>, StartError> {
+        let auth = Auth::open(&config)?;
+        let hosts = Hosts::new(&config, address)?;
+        let region = region(&config)?;
+        let default_key = default_key(&config)?;
+        let store = Store::open(Arc::clone(&config.clock))?;
+        Ok(Arc::new(Self {
+            auth,
+            hosts,
+            store,
+            live: Live::default(),
+            budget: Budget::new(OPEN_BYTES_MAX),
+            region,
+            default_key,
+            random: SystemRandom::new(),
+            stopping,
+            config,
+        }))
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
+    pub(crate) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.config.clock
+    }
+
+    pub(crate) fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// What a stream is said to be encrypted with if its maker named no key.
+    pub(crate) fn default_key(&self) -> &KmsKeyId {
+        &self.default_key
+    }
+
+    pub(crate) fn random(&self) -> &SystemRandom {
+        &self.random
+    }
+
+    /// Turns true when the server is told to stop.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.clone()
+    }
+
+    /// The stream that a request names.
+    pub(crate) fn stream(&self, named: &StreamRef) -> Result<Arc<Stream>, ApiError> {
+        let stream = self.store.stream(named.name());
+        let stream = stream.ok_or_else(ApiError::stream_not_found)?;
+        match named {
+            StreamRef::Arn(arn) if *arn != self.arn(&stream) => Err(ApiError::stream_not_found()),
+            _ => Ok(stream),
+        }
+    }
+
+    /// The ring of a stream's newest fragments.
+    pub(crate) fn live_stream(&self, stream: &Stream) -> Result<Arc<LiveStream>, StoreError> {
+        self.live.stream(stream.id, || {
+            Ok(LiveSettings {
+                stored: stream.retention_hours > 0,
+                newest: self.store.newest(stream.id)?.map(|newest| newest.number),
+            })
+        })
+    }
+
+    /// Deletes a stream and ends whoever writes or reads it.
+    pub(crate) fn delete(&self, stream: &Stream) -> Result<(), StoreError> {
+        self.store.delete_stream(stream.id)?;
+        self.live.remove(stream.id);
+        Ok(())
+    }
+}
+
+fn region(config: &Config) -> Result<Region, StartError> {
+    config.region.parse().map_err(|_| StartError::Flag {
+        flag: "region",
+        value: config.region.clone(),
+        what: "it has to be like us-west-2",
+    })
+}
+
+fn default_key(config: &Config) -> Result<KmsKeyId, StartError> {
+    let Config {
+        region, account_id, ..
+    } = config;
+    let is_account = account_id.len() == 12 && account_id.bytes().all(|b| b.is_ascii_digit());
+    format!("arn:aws:kms:{region}:{account_id}:alias/aws/kinesisvideo")
+        .parse()
+        .ok()
+        .filter(|_| is_account)
+        .ok_or_else(|| StartError::Flag {
+            flag: "account-id",
+            value: account_id.clone(),
+            what: "it has to be twelve digits",
+        })
+}
+
+/// Every path that is served.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let path = Operation::path;
+    Router::new()
+        .route("/", get(pages::streams))
+        .route("/healthz", get(pages::health))
+        .route(path(Operation::CreateStream), post(control::create_stream))
+        .route(
+            path(Operation::DescribeStream),
+            post(control::describe_stream),
+        )
+        .route(path(Operation::ListStreams), post(control::list_streams))
+        .route(path(Operation::DeleteStream), post(control::delete_stream))
+        .route(
+            path(Operation::GetDataEndpoint),
+            post(control::get_data_endpoint),
+        )
+        .route(path(Operation::PutMedia), post(ingest::put_media))
+        .route(path(Operation::GetMedia), post(media::get_media))
+        .route(
+            path(Operation::ListFragments),
+            post(archived_media::list_fragments),
+        )
+        .route(
+            path(Operation::GetMediaForFragmentList),
+            post(archived_media::get_media_for_fragment_list),
+        )
+        .fallback(unknown_operation)
+        .method_not_allowed_fallback(unknown_operation)
+        // A call's body has a bound of its own, and a PutMedia's has none.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            every_request,
+        ))
+        .with_state(app)
+}
+
+/// Gives each request an id, and turns away what a foreign web page made a browser send.
+async fn every_request(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let id = random::uuid(&app.random);
+    let span = tracing::info_span!("request", %id, path = request.uri().path());
+    let mut response = match app.hosts.check(request.headers()) {
+        Ok(()) => next.run(request).instrument(span).await,
+        Err(error) => Refusal::from(error).into_response(),
+    };
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(REQUEST_ID_HEADER, id);
+    }
+    response
+}
+
+async fn unknown_operation(request: Request) -> Refusal {
+    let message = format!(
+        "{} {} is no operation of this server.",
+        request.method(),
+        request.uri().path()
+    );
+    ApiError::new(ErrorKind::UnknownOperation, message).into()
+}

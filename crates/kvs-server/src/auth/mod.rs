@@ -1,0 +1,135 @@
+//! Who calls: a signature becomes an access key with its rights.
+
+mod credentials_file;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::request::Parts;
+use kvs_protocol::sigv4::{self, Payload, Scope, Secret, SignedRequest};
+use kvs_protocol::{ApiError, ErrorKind, Timestamp};
+use ring::digest::{SHA256, digest};
+
+use credentials_file::AccessKey;
+pub(crate) use credentials_file::Action;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::server::StartError;
+
+const SECURITY_TOKEN_HEADER: &str = "x-amz-security-token";
+
+/// The access keys of a server; without any it takes every request.
+#[derive(Debug)]
+pub(crate) struct Auth {
+    keys: Option<HashMap<String, Arc<AccessKey>>>,
+    region: String,
+    clock: Arc<dyn Clock>,
+}
+
+/// Who made a request, as far as that is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(Option<Arc<AccessKey>>);
+
+impl Auth {
+    /// Reads the credentials file, if there is to be one.
+    pub(crate) fn open(config: &Config) -> Result<Self, StartError> {
+        let keys = match &config.credentials {
+            None => None,
+            Some(path) => {
+                let wrong = |what| StartError::Credentials {
+                    path: path.clone(),
+                    what,
+                };
+                let text =
+                    std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+                let keys = credentials_file::parse(&text).map_err(wrong)?;
+                Some(
+                    keys.into_iter()
+                        .map(|(id, key)| (id, Arc::new(key)))
+                        .collect(),
+                )
+            }
+        };
+        Ok(Self {
+            keys,
+            region: config.region.clone(),
+            clock: Arc::clone(&config.clock),
+        })
+    }
+
+    /// Verifies the signature of a request; `body` is `None` for a body that has no end yet.
+    pub(crate) fn verify(&self, head: &Parts, body: Option<&[u8]>) -> Result<Caller, ApiError> {
+        let Some(keys) = &self.keys else {
+            return Ok(Caller(None));
+        };
+        let headers: Vec<_> = head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        let request = SignedRequest {
+            method: head.method.as_str(),
+            path: head.uri.path(),
+            query: head.uri.query().unwrap_or_default(),
+            headers: &headers,
+            payload: body.map_or(Payload::Stream, Payload::Whole),
+        };
+        let scope = Scope {
+            region: &self.region,
+            service: sigv4::SERVICE,
+        };
+        let now = Timestamp::from_ms(self.clock.now_ms());
+        let id = sigv4::verify(&request, &scope, now, |id| {
+            keys.get(id).map(|key| &key.secret)
+        })?;
+        let key = keys
+            .get(id)
+            .filter(|key| token_is_right(key, &head.headers));
+        let key = key.ok_or_else(|| {
+            let message = "The security token included in the request is invalid.";
+            ApiError::new(ErrorKind::UnrecognizedClient, message)
+        })?;
+        Ok(Caller(Some(Arc::clone(key))))
+    }
+}
+
+impl Caller {
+    /// Whether the caller may do that, to that stream if it is about one.
+    pub(crate) fn allows(&self, action: Action, stream: Option<&str>) -> bool {
+        self.0.as_ref().is_none_or(|key| key.allows(action, stream))
+    }
+
+    /// Refuses what the caller may not do.
+    ///
+    /// # Errors
+    /// NotAuthorizedException for a stream, and AccessDeniedException where no stream is named:
+    /// so do the models of the operations.
+    pub(crate) fn authorize(&self, action: Action, stream: Option<&str>) -> Result<(), ApiError> {
+        if self.allows(action, stream) {
+            return Ok(());
+        }
+        let kind = match stream {
+            Some(_) => ErrorKind::NotAuthorized,
+            None => ErrorKind::AccessDenied,
+        };
+        let message = "The access key may not do that; see kvs_actions and kvs_streams of its \
+                       profile in the server's credentials file.";
+        Err(ApiError::new(kind, message))
+    }
+}
+
+/// A key with a session token needs it, signed or not. Compared by hash, which takes as long for
+/// a wrong byte at the front as for one at the end.
+fn token_is_right(key: &AccessKey, headers: &HeaderMap) -> bool {
+    key.session_token
+        .as_ref()
+        .map(Secret::expose)
+        .is_none_or(|token| {
+            let sent = headers
+                .get(SECURITY_TOKEN_HEADER)
+                .map_or(&b""[..], |sent| sent.as_bytes());
+            digest(&SHA256, sent).as_ref() == digest(&SHA256, token.as_bytes()).as_ref()
+        })
+}

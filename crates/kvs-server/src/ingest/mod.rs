@@ -1,0 +1,12 @@
+//! PutMedia: a body becomes fragments, and fragments become acks.
+
+mod budget;
+mod cutter;
+mod fragment;
+mod header;
+mod put_media;
+mod raw;
+mod session;
+
+pub(crate) use budget::{Budget, OPEN_BYTES_MAX};
+pub(crate) use put_media::put_media;

@@ -1,0 +1,87 @@
+//! The head of a PutMedia: who asks, for which stream, and the answer that comes before any media.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use http::HeaderValue;
+use http_body::Body as _;
+use kvs_protocol::api::{ProducerTimecodes, PutMedia};
+use kvs_protocol::{Ack, ApiError, ErrorKind};
+use tokio::sync::mpsc;
+
+use super::session::{Session, SessionSettings};
+use crate::api::reply::{Refusal, typed};
+use crate::app::App;
+use crate::auth::Action;
+
+/// Acks that wait for the client to take them. One that takes none is cut off by the connection.
+const ACKS_WAITING_MAX: usize = 64;
+
+/// Answers 200 as soon as the request is known to be good; the media comes after that.
+pub(crate) async fn put_media(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (head, mut body) = request.into_parts();
+    let caller = app.auth().verify(&head, None)?;
+    let header = |name: &str| head.headers.get(name).map(HeaderValue::as_bytes);
+    let request = PutMedia::parse(header)?;
+    let stream = app.stream(&request.stream)?;
+    caller.authorize(Action::Write, Some(stream.name.as_str()))?;
+    let live = app.live_stream(&stream)?;
+    let place = live.open_session().ok_or_else(|| {
+        ApiError::new(
+            ErrorKind::ConnectionLimitExceeded,
+            "Two PutMedia connections to this stream are open already.",
+        )
+    })?;
+    let settings = SessionSettings {
+        stream: stream.id,
+        stored: stream.retention_hours > 0,
+        start_ms: match request.timecodes {
+            ProducerTimecodes::Absolute => 0,
+            ProducerTimecodes::RelativeTo(start) => start.as_ms(),
+        },
+        acks: request.acks,
+    };
+    let first = poll_once(&mut body).await;
+    let (acks, waiting) = mpsc::channel(ACKS_WAITING_MAX);
+    let session = Session::new(Arc::clone(&app), live, place, settings, acks);
+    tokio::spawn(session.run(body, first));
+    Ok(typed("application/json", ack_body(waiting)))
+}
+
+/// Asks for the body without waiting for it.
+///
+/// hyper sends `100 Continue` when a body is first polled, if no response has been written by
+/// then; it gets to do so when this future has been pending once.
+async fn poll_once(body: &mut Body) -> Option<Bytes> {
+    let first = poll_fn(|cx| {
+        Poll::Ready(match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
+            // An end or an error is found again by who reads on.
+            _ => None,
+        })
+    })
+    .await;
+    tokio::task::yield_now().await;
+    first
+}
+
+/// Every ack is a chunk of its own: AWS's clients read at most 1024 bytes at once.
+fn ack_body(acks: mpsc::Receiver<Ack>) -> Body {
+    let lines = stream::unfold(acks, async |mut acks| {
+        let line = Bytes::from(acks.recv().await?.to_line());
+        Some((Ok::<_, Infallible>(line), acks))
+    });
+    Body::from_stream(lines.boxed())
+}

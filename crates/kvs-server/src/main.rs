@@ -1,0 +1,213 @@
+//! The `kvs-server` binary: flags in, a running server or one line of error out.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use kvs_server::{ACCOUNT_ID, Config, Handle, REGION, Server, TlsFiles};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+const PORT: u16 = 5600;
+
+/// Kinesis Video Streams on one machine.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Flags {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look for damage in a data folder that no server uses. Exit code 1 if there is any.
+    Check {
+        /// The data folder.
+        #[arg(long)]
+        data: PathBuf,
+        /// The file of the master key, if it is not in the data folder.
+        #[arg(long)]
+        master_key: Option<PathBuf>,
+        /// Read and decrypt every record, not just its header.
+        #[arg(long)]
+        full: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("place").args(["data", "memory"]))]
+struct Serve {
+    /// Where to listen; port 0 picks a free one.
+    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)))]
+    listen: SocketAddr,
+    /// Where everything is stored.
+    #[arg(long, default_value = "./kvs-data")]
+    data: PathBuf,
+    /// Store nothing on disk.
+    #[arg(long)]
+    memory: bool,
+    /// The file of the key that encrypts the streams' keys [default: in the data folder].
+    #[arg(long)]
+    master_key: Option<PathBuf>,
+    /// The base URL that clients are told [default: the one they used].
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// The region that requests are signed for.
+    #[arg(long, default_value = REGION)]
+    region: String,
+    /// The account of the streams' ARNs.
+    #[arg(long, default_value = ACCOUNT_ID)]
+    account_id: String,
+    /// Access keys, in the format of ~/.aws/credentials. Without it anybody on this machine may do
+    /// anything, and nobody else is let in.
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+    /// The certificate chain, PEM.
+    #[arg(long, requires = "tls_key", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key, PEM.
+    #[arg(long, requires = "tls_cert", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// End a GetMedia after so long without a fragment; 0 never does.
+    #[arg(long, default_value = "3s", value_parser = duration)]
+    get_media_idle: Duration,
+}
+
+impl Serve {
+    fn into_config(self) -> Config {
+        Config {
+            listen: self.listen,
+            data: (!self.memory).then_some(self.data),
+            master_key: self.master_key,
+            public_url: self.public_url,
+            region: self.region,
+            account_id: self.account_id,
+            credentials: self.credentials,
+            tls: self
+                .tls_cert
+                .zip(self.tls_key)
+                .map(|(cert, key)| TlsFiles { cert, key }),
+            get_media_idle: Some(self.get_media_idle).filter(|idle| !idle.is_zero()),
+            ..Config::default()
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+    match flags.command {
+        Some(Command::Check {
+            data,
+            master_key,
+            full,
+        }) => check(data, master_key, full),
+        None => serve(flags.serve.into_config()),
+    }
+}
+
+/// Runs until a signal says to stop.
+#[tokio::main]
+async fn serve(config: Config) -> ExitCode {
+    // Installed first, so that a signal that comes while the store opens is not lost.
+    let signals = signal(SignalKind::terminate())
+        .and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
+    let (mut term, mut int) = match signals {
+        Ok(signals) => signals,
+        Err(error) => return failed(&error),
+    };
+    let server = match Server::start(config).await {
+        Ok(server) => server,
+        Err(error) => return failed(&error),
+    };
+    if let Err(error) = announce(&server) {
+        return failed(&error);
+    }
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("stopping");
+    server.stop().await;
+    ExitCode::SUCCESS
+}
+
+fn announce(server: &Handle) -> io::Result<()> {
+    writeln!(io::stdout(), "kvs-server listening on {}", server.url())
+}
+
+fn check(data: PathBuf, master_key: Option<PathBuf>, full: bool) -> ExitCode {
+    let found = match kvs_server::store::check(data, master_key, full) {
+        Ok(found) => found,
+        Err(error) => return failed(&error),
+    };
+    let mut stdout = io::stdout().lock();
+    for violation in &found {
+        if writeln!(stdout, "{violation}").is_err() {
+            return ExitCode::FAILURE;
+        }
+    }
+    if found.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// One line, on stderr, whatever the error.
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    let line = error.to_string().replace('\n', " ");
+    // Nobody is left to tell if stderr is closed.
+    let _ = writeln!(io::stderr(), "kvs-server: {line}");
+    ExitCode::FAILURE
+}
+
+/// `3s`, `500ms`, `2m`, or a plain number of seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u32 = digits
+        .parse()
+        .map_err(|_| "give a time such as 3s, 500ms or 2m")?;
+    let unit = match &text[digits.len()..] {
+        "ms" => Duration::from_millis(1),
+        "" | "s" => Duration::from_secs(1),
+        "m" => Duration::from_secs(60),
+        _ => return Err("the units are ms, s and m".into()),
+    };
+    Ok(unit * number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("3s"), Ok(Duration::from_secs(3)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("0"), Ok(Duration::ZERO));
+        for wrong in ["", "s", "-1s", "3 s", "3h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn flags_are_consistent() {
+        use clap::CommandFactory;
+        Flags::command().debug_assert();
+        assert!(Flags::try_parse_from(["kvs-server", "--tls-cert", "x"]).is_err());
+        let flags = Flags::parse_from(["kvs-server", "--memory", "--get-media-idle", "0"]);
+        let config = flags.serve.into_config();
+        assert_eq!((config.data, config.get_media_idle), (None, None));
+    }
+}

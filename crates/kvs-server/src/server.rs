@@ -1,0 +1,194 @@
+//! A running server: start it, ask where it is, stop it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::app::{self, App};
+use crate::config::Config;
+use crate::store::StoreError;
+use crate::{connection, tls};
+
+/// Sockets open at once. Each holds two buffers of 32 KiB at worst, so some 256 MiB.
+const CONNECTIONS_MAX: usize = 4096;
+/// How long a stop waits for responses under way. Sessions end themselves after 4 s.
+const STOP_TIMEOUT: Duration = Duration::from_millis(4700);
+/// A pause after a failed accept (out of file descriptors), so that it is no busy loop.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Why a server did not start. Each is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address cannot be bound.
+    #[error("cannot listen on {address}: {source}; choose another --listen")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An open server would be reachable from other machines.
+    #[error(
+        "refusing to listen on {0} without --credentials: anybody could read and write; \
+         give --credentials FILE, or listen on 127.0.0.1"
+    )]
+    OpenToNetwork(SocketAddr),
+    /// The credentials file is unusable.
+    #[error("--credentials {path}: {what}")]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where. Never a secret.
+        what: String,
+    },
+    /// A TLS file is unusable.
+    #[error("TLS file {path}: {what}")]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A flag makes no sense.
+    #[error("--{flag} {value}: {what}")]
+    Flag {
+        /// The flag's name.
+        flag: &'static str,
+        /// What was given.
+        value: String,
+        /// What is wrong, and what to give instead.
+        what: &'static str,
+    },
+}
+
+/// The server itself; see [`Server::start`].
+#[derive(Debug)]
+pub struct Server;
+
+impl Server {
+    /// Opens the store, binds the address and serves in the background of the current tokio
+    /// runtime, until the handle is stopped or dropped.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(config: Config) -> Result<Handle, StartError> {
+        if config.credentials.is_none() && !config.listen.ip().is_loopback() {
+            return Err(StartError::OpenToNetwork(config.listen));
+        }
+        let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        let bind = async {
+            let listener = TcpListener::bind(config.listen).await?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        let (listener, address) = bind.await.map_err(|source| StartError::Listen {
+            address: config.listen,
+            source,
+        })?;
+        let (stop, stopping) = watch::channel(false);
+        let app = App::open(config, address, stopping)?;
+        let url = app.hosts().base_url(None);
+        let served = tokio::spawn(accept(listener, acceptor, app));
+        Ok(Handle {
+            address,
+            url,
+            stop,
+            served,
+        })
+    }
+}
+
+/// A server that runs. Dropping it ends the server at once; [`stop`](Self::stop) is kinder.
+#[derive(Debug)]
+pub struct Handle {
+    address: SocketAddr,
+    url: String,
+    stop: watch::Sender<bool>,
+    served: JoinHandle<()>,
+}
+
+impl Handle {
+    /// The base URL of every API, without a slash at its end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The bound address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more requests, gives fragments under way 4 s to end, and is gone within 5 s.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        // Its only errors: it panicked, or it was aborted. Either way nothing runs any more.
+        let _ = (&mut self.served).await;
+    }
+
+    /// Ends everything at once, as a crash would, but for what the store has already been given.
+    pub async fn abort(mut self) {
+        self.served.abort();
+        let _ = (&mut self.served).await;
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.served.abort();
+    }
+}
+
+/// Takes connections until told to stop, then waits for those that are open.
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, app: Arc<App>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut stopping = app.stopping();
+    let router = app::router(app);
+    // Dropped with this task, and every connection with it.
+    let mut connections = JoinSet::new();
+    loop {
+        let next = async {
+            let place = Arc::clone(&room).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            accepted = next => accepted,
+            Some(_) = connections.join_next() => continue,
+            () = turned_true(&mut stopping) => break,
+        };
+        match accepted {
+            Ok((socket, _)) => {
+                let served =
+                    connection::serve(socket, tls.clone(), router.clone(), stopping.clone());
+                connections.spawn(async move {
+                    served.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot take a connection");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if timeout(STOP_TIMEOUT, all).await.is_err() {
+        tracing::warn!("some connections did not end in time");
+    }
+}
+
+/// Waits until a flag is true, or nobody is left to set it.
+pub(crate) async fn turned_true(flag: &mut watch::Receiver<bool>) {
+    let _ = flag.wait_for(|flag| *flag).await;
+}

@@ -1,0 +1,38 @@
+//! TLS: a certificate and its key become an acceptor.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::ring::default_provider;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::TlsFiles;
+use crate::server::StartError;
+
+/// Reads both files.
+///
+/// # Errors
+/// A file cannot be read, holds no PEM of its kind, or the key is not the certificate's.
+pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
+    let chain = CertificateDer::pem_file_iter(&files.cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| wrong(&files.cert, &error))?;
+    let key =
+        PrivateKeyDer::from_pem_file(&files.key).map_err(|error| wrong(&files.key, &error))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|error| wrong(&files.cert, &error))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn wrong(path: &Path, error: &dyn std::fmt::Display) -> StartError {
+    StartError::Tls {
+        path: path.into(),
+        what: error.to_string(),
+    }
+}

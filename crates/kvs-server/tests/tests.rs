@@ -1,0 +1,10 @@
+//! Tests against a real server in process, or the real binary. One module a subject.
+
+#[path = "server/harness.rs"]
+mod harness;
+#[path = "server/movie.rs"]
+mod movie;
+#[path = "server/put_media.rs"]
+mod put_media;
+#[path = "server/read.rs"]
+mod read;
