@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use kvs_protocol::Timestamp;
 use tokio::time::Instant;
 
 /// The monotonic clock, for time-outs, back-off and caches. Tests can pause it.
@@ -12,4 +13,12 @@ pub(crate) fn monotonic() -> Instant {
 /// Wall time, for the expiry of credentials.
 pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// Wall time in milliseconds, as the service counts it.
+pub(crate) fn wall_ms() -> Timestamp {
+    let since_1970 = wall()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_ms(since_1970.as_millis().try_into().unwrap_or(u64::MAX))
 }

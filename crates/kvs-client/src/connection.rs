@@ -7,6 +7,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use kvs_protocol::arn::InvalidStreamArn;
+use kvs_protocol::name::InvalidName;
+use kvs_protocol::{Region, StreamArn, StreamName};
+
 use crate::credentials::CredentialSource;
 use crate::service_error::{ErrorKind, ServiceError};
 
@@ -19,46 +23,39 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one call of the control plane may take by default.
 pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest stream name (CreateStream's `StreamName`).
-const STREAM_NAME_LEN_MAX: usize = 256;
-
-/// The longest ARN (CreateStream's `StreamARN`).
-const STREAM_ARN_LEN_MAX: usize = 1024;
-
-/// The stream that a connection is for.
+/// The stream that a connection is for: a name, or an ARN that names the region too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StreamId {
-    text: String,
-    name_start: usize,
-    name_end: usize,
-    is_arn: bool,
+    name: StreamName,
+    /// The ARN as it was given, and the region in it.
+    arn: Option<(String, Region)>,
 }
 
 impl StreamId {
     /// The stream's name, also where it was given by ARN.
     pub fn name(&self) -> &str {
-        &self.text[self.name_start..self.name_end]
+        self.name.as_str()
     }
 
     /// The ARN, if it was given by ARN.
     pub fn arn(&self) -> Option<&str> {
-        self.is_arn.then_some(self.text.as_str())
+        self.arn.as_ref().map(|(arn, _)| arn.as_str())
     }
 
     /// The region that an ARN names.
     pub fn region(&self) -> Option<&str> {
-        self.arn()?.split(':').nth(3)
+        self.arn.as_ref().map(|(_, region)| region.as_str())
     }
 
     /// What a request carries as `StreamName`: nothing where it carries the ARN.
     pub fn request_name(&self) -> Option<&str> {
-        (!self.is_arn).then_some(self.text.as_str())
+        self.arn.is_none().then(|| self.name())
     }
 }
 
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.arn().unwrap_or(self.name()))
     }
 }
 
@@ -67,53 +64,19 @@ impl FromStr for StreamId {
 
     /// Takes a stream's name or its ARN.
     fn from_str(text: &str) -> Result<Self, ServiceError> {
-        let name_ok = |name: &str| {
-            (1..=STREAM_NAME_LEN_MAX).contains(&name.len())
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
-        };
-        let (start, end, is_arn) = match text.strip_prefix("arn:") {
-            None => (0, text.len(), false),
-            Some(_) => arn_name(text).ok_or_else(|| {
-                ServiceError::config(format!(
-                    "stream-arn {text:?} is not of the form \
-                     arn:PARTITION:kinesisvideo:REGION:ACCOUNT:stream/NAME/CREATED"
-                ))
-            })?,
-        };
-        if !name_ok(&text[start..end]) {
-            return Err(ServiceError::config(format!(
-                "stream name {:?} must be 1 to {STREAM_NAME_LEN_MAX} characters out of \
-                 a-z A-Z 0-9 _ . -",
-                &text[start..end]
-            )));
+        let wrong =
+            |why: &dyn fmt::Display| ServiceError::config(format!("{text:?} is no stream: {why}"));
+        if text.starts_with("arn:") {
+            let arn: StreamArn = text.parse().map_err(|why: InvalidStreamArn| wrong(&why))?;
+            Ok(Self {
+                name: arn.name,
+                arn: Some((text.to_owned(), arn.region)),
+            })
+        } else {
+            let name = text.parse().map_err(|why: InvalidName| wrong(&why))?;
+            Ok(Self { name, arn: None })
         }
-        Ok(Self {
-            text: text.to_owned(),
-            name_start: start,
-            name_end: end,
-            is_arn,
-        })
     }
-}
-
-/// Where in an ARN the stream's name stands.
-fn arn_name(text: &str) -> Option<(usize, usize, bool)> {
-    let mut fields = text.splitn(6, ':');
-    let service = fields.nth(2)?;
-    let (region, _account, resource) = (fields.next()?, fields.next()?, fields.next()?);
-    let mut parts = resource.split('/');
-    let (kind, name, created) = (parts.next()?, parts.next()?, parts.next()?);
-    let whole = parts.next().is_none()
-        && service == "kinesisvideo"
-        && kind == "stream"
-        && !region.is_empty()
-        && !created.is_empty()
-        && created.bytes().all(|b| b.is_ascii_digit())
-        && text.len() <= STREAM_ARN_LEN_MAX;
-    let end = text.len() - created.len() - 1;
-    whole.then_some((end - name.len(), end, true))
 }
 
 /// What was said about a connection. Nothing is checked or looked up until it is used.

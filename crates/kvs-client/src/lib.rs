@@ -4,16 +4,23 @@
 //! (PutMedia) and reading (GetMedia and the archive). AWS and `kvs-server` are reached by the same
 //! code; only the endpoint differs.
 
+mod backoff;
 mod clock;
 pub mod connection;
+pub mod consumer;
 pub mod control;
 pub mod credentials;
 pub mod http;
 pub mod producer;
+mod random;
 pub mod service;
 pub mod service_error;
 
 pub use connection::{ConnectionConfig, StreamId};
+pub use consumer::{
+    ArchiveReader, Extent, FragmentEnd, FragmentInfo, Item, LiveConfig, LiveReader, Range,
+    RangeClock, Start,
+};
 pub use control::{DataApi, NewStream, StreamDescription};
 pub use credentials::{CredentialSource, Secret, StaticCredentials};
 pub use service::Service;

@@ -27,6 +27,10 @@ pub enum ErrorKind {
     InUse,
     /// The request is one that the service never takes.
     InvalidArgument,
+    /// The fragment is not there now; it may be later.
+    FragmentNotFound,
+    /// The stream's encryption key (KMS) cannot be used.
+    Key,
     /// The stream has no retention, so it has no archive.
     NoDataRetention,
     /// Too many requests: later, again.
@@ -105,9 +109,9 @@ impl ServiceError {
         use ErrorKind::*;
         match self.kind {
             RateLimit | ConnectionLimit | InvalidEndpoint | Unavailable | Network | Timeout => true,
-            CredentialsUnavailable | Protocol | InUse => true,
+            CredentialsUnavailable | Protocol | InUse | FragmentNotFound => true,
             Config | Credentials | NotAuthorized | NotFound | InvalidArgument => false,
-            NoDataRetention | StreamLimit | Tls | Other => false,
+            NoDataRetention | StreamLimit | Tls | Key | Other => false,
         }
     }
 
@@ -231,11 +235,12 @@ fn kind_of_name(name: &str) -> ErrorKind {
     }
 }
 
-/// What the user can do; starts with a separator or is empty.
-fn advice(kind: ErrorKind) -> &'static str {
+/// What the user can do, in brackets; starts with a separator or is empty.
+pub(crate) fn advice(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotAuthorized => " (check the credentials, their permissions and the clock)",
         ErrorKind::NotFound => " (check stream-name and aws-region, or create the stream)",
+        ErrorKind::Key => " (check the stream's KMS key and the permissions on it)",
         ErrorKind::NoDataRetention => " (give the stream a retention period)",
         ErrorKind::StreamLimit => " (ask AWS for a higher limit, or delete streams)",
         ErrorKind::Network | ErrorKind::Timeout => " (check the endpoint and the network)",

@@ -2,6 +2,7 @@
 //!
 //! This crate is a floor: it does no I/O, reads no clock and knows nothing of the service.
 
+pub mod codec;
 pub mod frame;
 pub mod mkv;
 pub mod time;

@@ -1,0 +1,11 @@
+//! The randomness of this machine; everything else is told a number.
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+/// A number that is evenly spread over its whole range.
+pub(crate) fn number() -> u64 {
+    let mut bytes = [0; 8];
+    // Without randomness a back-off is at its shortest, which does no harm.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    u64::from_ne_bytes(bytes)
+}
