@@ -1,0 +1,281 @@
+"""Each exception that the operations declare, by its real cause.
+
+Not here, since nothing that a client does leads to them:
+
+- AccountStreamLimitExceededException, DeviceStreamLimitExceededException: the server has no limit
+  on streams, and devices are stored without effect.
+- InvalidDeviceException: likewise; a device name that is no name is an InvalidArgumentException.
+- ClientLimitExceededException, ConnectionLimitExceededException: rates and connections are
+  unlimited, as long as AWS's quotas are not asked for.
+- InvalidEndpointException: one server is the endpoint of every stream and every API.
+"""
+
+import contextlib
+import datetime
+from unittest import mock
+
+import botocore
+import pytest
+from botocore.exceptions import ClientError
+
+import mkv
+from conftest import START_MS
+from put_media import Refused
+
+NO_NUMBER = "9" * 47
+RANGE = {"StartTimestamp": START_MS / 1000, "EndTimestamp": START_MS / 1000 + 60}
+SELECTOR = {"FragmentSelectorType": "PRODUCER_TIMESTAMP", "TimestampRange": RANGE}
+
+
+def absent_arn(service, new_stream):
+    """An ARN with another creation time than that of the living stream."""
+    info = service.control.describe_stream(StreamName=new_stream())["StreamInfo"]
+    return info["StreamARN"] + "0"
+
+
+@contextlib.contextmanager
+def raises(client, name, status):
+    """Expects that exception, as the class that boto3 has for it."""
+    with pytest.raises(getattr(client.exceptions, name)) as raised:
+        yield
+    response = raised.value.response
+    assert response["Error"]["Code"] == name
+    assert response["Error"]["Message"]
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == status
+    assert response["ResponseMetadata"]["RequestId"]
+
+
+def test_resource_in_use(service, new_stream):
+    with raises(service.control, "ResourceInUseException", 400):
+        service.control.create_stream(StreamName=new_stream())
+
+
+def test_tags_per_resource_exceeded_limit(service):
+    tags = {f"key-{number}": "" for number in range(51)}
+    with raises(service.control, "TagsPerResourceExceededLimitException", 400):
+        service.control.create_stream(StreamName="too-many-tags", Tags=tags)
+
+
+def test_version_mismatch(service, new_stream):
+    info = service.control.describe_stream(StreamName=new_stream())["StreamInfo"]
+    with raises(service.control, "VersionMismatchException", 400):
+        service.control.delete_stream(StreamARN=info["StreamARN"], CurrentVersion="another")
+
+
+CONTROL_NOT_FOUND = [
+    ("describe_stream", {}),
+    ("get_data_endpoint", {"APIName": "GET_MEDIA"}),
+    ("delete_stream", {}),
+]
+
+
+@pytest.mark.parametrize("operation, members", CONTROL_NOT_FOUND)
+def test_control_resource_not_found(service, new_stream, operation, members):
+    arn = absent_arn(service, new_stream)
+    with raises(service.control, "ResourceNotFoundException", 404):
+        getattr(service.control, operation)(StreamARN=arn, **members)
+
+
+DATA_NOT_FOUND = [
+    ("kinesis-video-media", "get_media", {"StartSelector": {"StartSelectorType": "NOW"}}),
+    ("kinesis-video-archived-media", "list_fragments", {"FragmentSelector": SELECTOR}),
+    ("kinesis-video-archived-media", "get_media_for_fragment_list", {"Fragments": [NO_NUMBER]}),
+]
+
+
+@pytest.mark.parametrize("client, operation, members", DATA_NOT_FOUND)
+def test_data_resource_not_found(service, client, operation, members):
+    client = service.client(client)
+    with raises(client, "ResourceNotFoundException", 404):
+        getattr(client, operation)(StreamName="no-such-stream", **members)
+
+
+CONTROL_INVALID = [
+    ("create_stream", {"StreamName": "a b"}),
+    ("create_stream", {"StreamName": "a", "MediaType": "video"}),
+    ("create_stream", {"StreamName": "a", "DeviceName": "a b"}),
+    ("create_stream", {"StreamName": "a", "DataRetentionInHours": 87_601}),
+    ("create_stream", {"StreamName": "a", "Tags": {"aws:key": ""}}),
+    ("describe_stream", {}),
+    ("describe_stream", {"StreamName": "a/b"}),
+    ("describe_stream", {"StreamARN": "no:arn"}),
+    ("get_data_endpoint", {"StreamName": "a", "APIName": "PUT_COFFEE"}),
+    ("get_data_endpoint", {"APIName": "GET_MEDIA"}),
+    ("delete_stream", {"StreamARN": "no-arn"}),
+    ("list_streams", {"MaxResults": 10_001}),
+    ("list_streams", {"NextToken": "?"}),
+    ("list_streams", {"StreamNameCondition": {"ComparisonOperator": "ENDS_WITH"}}),
+]
+
+
+@pytest.mark.parametrize("operation, members", CONTROL_INVALID)
+def test_control_invalid_argument(service, operation, members):
+    with raises(service.control, "InvalidArgumentException", 400):
+        getattr(service.control, operation)(**members)
+
+
+def test_a_token_of_another_list_is_invalid(service, new_stream):
+    prefix = new_stream("token-")
+    new_stream(prefix)
+    condition = {"ComparisonOperator": "BEGINS_WITH", "ComparisonValue": prefix}
+    page = service.control.list_streams(StreamNameCondition=condition, MaxResults=1)
+    with raises(service.control, "InvalidArgumentException", 400):
+        service.control.list_streams(NextToken=page["NextToken"])
+
+
+START_SELECTORS = [
+    {"StartSelectorType": "LATEST"},
+    {"StartSelectorType": "FRAGMENT_NUMBER"},
+    {"StartSelectorType": "FRAGMENT_NUMBER", "AfterFragmentNumber": "x"},
+    {"StartSelectorType": "CONTINUATION_TOKEN"},
+    {"StartSelectorType": "CONTINUATION_TOKEN", "ContinuationToken": "x"},
+    {"StartSelectorType": "SERVER_TIMESTAMP"},
+    {"StartSelectorType": "PRODUCER_TIMESTAMP"},
+]
+
+
+@pytest.mark.parametrize("selector", START_SELECTORS)
+def test_get_media_invalid_argument(service, new_stream, selector):
+    media = service.client("kinesis-video-media")
+    with raises(media, "InvalidArgumentException", 400):
+        media.get_media(StreamName=new_stream(), StartSelector=selector)
+
+
+BACKWARDS = {"StartTimestamp": 2, "EndTimestamp": 1}
+ARCHIVE_INVALID = [
+    ("list_fragments", {}),
+    ("list_fragments", {"FragmentSelector": SELECTOR, "MaxResults": 1001}),
+    ("list_fragments", {"FragmentSelector": SELECTOR | {"TimestampRange": BACKWARDS}}),
+    ("list_fragments", {"FragmentSelector": SELECTOR | {"FragmentSelectorType": "TIME"}}),
+    ("list_fragments", {"NextToken": "abc="}),
+    ("get_media_for_fragment_list", {"Fragments": ["x"]}),
+    ("get_media_for_fragment_list", {"Fragments": [NO_NUMBER]}),
+    ("get_media_for_fragment_list", {"Fragments": [NO_NUMBER] * 1001}),
+]
+
+
+@pytest.mark.parametrize("operation, members", ARCHIVE_INVALID)
+def test_archive_invalid_argument(service, new_stream, operation, members):
+    archive = service.client("kinesis-video-archived-media")
+    with raises(archive, "InvalidArgumentException", 400):
+        getattr(archive, operation)(StreamName=new_stream(), **members)
+
+
+@pytest.mark.parametrize("operation, members", CONTROL_NOT_FOUND)
+def test_control_not_authorized(service, narrow, new_stream, operation, members):
+    info = service.control.describe_stream(StreamName=new_stream())["StreamInfo"]
+    with raises(narrow.control, "NotAuthorizedException", 401):
+        getattr(narrow.control, operation)(StreamARN=info["StreamARN"], **members)
+
+
+@pytest.mark.parametrize("client, operation, members", DATA_NOT_FOUND)
+def test_data_not_authorized(narrow, new_stream, client, operation, members):
+    client = narrow.client(client)
+    with raises(client, "NotAuthorizedException", 401):
+        getattr(client, operation)(StreamName=new_stream(), **members)
+
+
+def test_put_media_not_authorized(narrow, new_stream):
+    with pytest.raises(Refused) as refused:
+        narrow.put_media(new_stream("narrow-"))
+    assert (refused.value.status, refused.value.name) == (401, "NotAuthorizedException")
+
+
+PUT_MEDIA_REFUSED = [
+    ({"x_amzn_stream_name": "no-such-stream"}, 404, "ResourceNotFoundException"),
+    ({"x_amzn_stream_name": None}, 400, "InvalidArgumentException"),
+    ({"x_amzn_stream_arn": "no-arn"}, 400, "InvalidArgumentException"),
+    ({"x_amzn_fragment_timecode_type": "WRONG"}, 400, "InvalidArgumentException"),
+    ({"x_amzn_fragment_timecode_type": "RELATIVE"}, 400, "InvalidArgumentException"),
+]
+
+
+@pytest.mark.parametrize("headers, status, name", PUT_MEDIA_REFUSED)
+def test_put_media_refused(service, new_stream, headers, status, name):
+    with pytest.raises(Refused) as refused:
+        service.put_media(new_stream(), **headers)
+    assert (refused.value.status, refused.value.name) == (status, name)
+
+
+ACK_ERRORS = [
+    (b"no Matroska", 4006),
+    (mkv.header() + mkv.cluster(START_MS) + mkv.header(), 4006),
+    (mkv.header() + mkv.cluster(START_MS) + mkv.cluster(START_MS + 100), 4004),
+    (mkv.header() + mkv.cluster(START_MS, frames=3, step_ms=10_001), 4002),
+    (mkv.header() + mkv.cluster(START_MS, track=2), 4010),
+    (mkv.header() + mkv.cluster(START_MS) + mkv.tags(*[("t", "")] * 11), 4009),
+    (mkv.header() + mkv.cluster(START_MS) + mkv.tags(("AWS_MINE", "")), 4012),
+]
+
+
+@pytest.mark.parametrize("body, error_id", ACK_ERRORS, ids=lambda value: str(value)[:8])
+def test_put_media_error_ack(service, new_stream, body, error_id):
+    upload = service.put_media(new_stream())
+    upload.send(body)
+    error = upload.ack_of("ERROR")
+    assert error["ErrorId"] == error_id
+    assert error["ErrorCode"]
+    assert upload.ack() is None, "the server ends the answer"
+
+
+def signature_error(client, call=lambda client: client.list_streams()):
+    with pytest.raises(ClientError) as error:
+        call(client)
+    response = error.value.response
+    return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"]
+
+
+def change_header(client, name, change):
+    """Changes a header after boto3 has signed the request."""
+
+    def before_send(request, **_):
+        value = request.headers[name]
+        request.headers[name] = change(value.decode() if isinstance(value, bytes) else value)
+
+    client.meta.events.register("before-send.kinesisvideo", before_send)
+    return client
+
+
+def test_a_wrong_secret(service, checks_signatures):
+    wrong = type(service)(service.endpoint, service.credentials.access_key, "wrong")
+    assert signature_error(wrong.control) == (403, "InvalidSignatureException")
+
+
+def test_an_unknown_access_key(service, checks_signatures):
+    unknown = type(service)(service.endpoint, "AKIDUNKNOWN", service.credentials.secret_key)
+    assert signature_error(unknown.control) == (403, "UnrecognizedClientException")
+
+
+def test_no_signature(service, checks_signatures):
+    client = service.client("kinesisvideo", signature_version=botocore.UNSIGNED)
+    assert signature_error(client) == (403, "MissingAuthenticationToken")
+
+
+def test_a_malformed_signature(service, checks_signatures):
+    client = service.client("kinesisvideo")
+    change_header(client, "Authorization", lambda value: value.replace("Signature=", "S="))
+    assert signature_error(client) == (400, "IncompleteSignature")
+
+
+def test_another_region(service, checks_signatures):
+    client = service.client("kinesisvideo", region="eu-west-1")
+    assert signature_error(client) == (403, "InvalidSignatureException")
+
+
+def test_an_old_signature(service, checks_signatures):
+    """Signed with the right key, by a clock that is an hour slow."""
+    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    slow = now - datetime.timedelta(hours=1)
+    with mock.patch("botocore.auth.get_current_datetime", return_value=slow):
+        assert signature_error(service.client("kinesisvideo")) == (400, "RequestExpired")
+
+
+def test_a_changed_body(service, checks_signatures):
+    client = service.client("kinesisvideo")
+
+    def before_send(request, **_):
+        request.body = request.body.replace(b"1", b"2")
+
+    client.meta.events.register("before-send.kinesisvideo", before_send)
+    call = lambda client: client.list_streams(MaxResults=1)
+    assert signature_error(client, call) == (403, "InvalidSignatureException")
