@@ -160,9 +160,7 @@ impl Demuxer {
             return Err(error.clone());
         }
         loop {
-            let at = self
-                .awaited
-                .map_or(self.input.position(), |element| element.offset);
+            let awaited = self.awaited;
             match self.step() {
                 Ok(Step::Event(event)) => {
                     self.offset = self.input.position();
@@ -170,7 +168,10 @@ impl Demuxer {
                 }
                 Ok(Step::Again) => {}
                 Ok(Step::Starved) => return Ok(None),
-                Err(kind) => return Err(self.fail(at, kind)),
+                Err(kind) => {
+                    let at = awaited.map_or(self.input.position(), |element| element.offset);
+                    return Err(self.fail(at, kind));
+                }
             }
         }
     }
@@ -210,6 +211,11 @@ impl Demuxer {
     /// How many bytes have been pushed.
     pub fn received(&self) -> u64 {
         self.input.position() + self.input.len() as u64
+    }
+
+    /// How many of the bytes pushed are kept, as they belong to an element that has yet to be whole.
+    pub fn buffered(&self) -> u64 {
+        self.input.len() as u64
     }
 
     /// How many bytes of the open cluster have arrived, those of an incomplete frame included;
