@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use gst::glib;
 use gst::prelude::*;
+use kvs_client::{
+    ConnectionConfig, CredentialSource, Secret, ServiceError, StaticCredentials, StreamId,
+};
 
 const DEFAULT_STREAM_NAME: &str = "DEFAULT_STREAM";
 const DEFAULT_REGION: &str = "us-west-2";
@@ -19,8 +22,8 @@ pub(crate) struct ConnectionSettings {
     endpoint: Option<String>,
     ca_file: Option<String>,
     access_key: Option<String>,
-    secret_key: Option<String>,
-    session_token: Option<String>,
+    secret_key: Option<Secret>,
+    session_token: Option<Secret>,
     connection_timeout: Option<Duration>,
     completion_timeout: Option<Duration>,
     user_agent: Option<String>,
@@ -124,17 +127,20 @@ impl ConnectionSettings {
             "endpoint" | "endpoint-uri" => &mut self.endpoint,
             "ca-file" => &mut self.ca_file,
             "access-key" => &mut self.access_key,
+            "user-agent" => &mut self.user_agent,
+            _ => return self.set_secret(name, value) || self.set_timeout(name, value),
+        };
+        *field = text_of(value);
+        true
+    }
+
+    fn set_secret(&mut self, name: &str, value: &glib::Value) -> bool {
+        let field = match name {
             "secret-key" | "secret-access-key" => &mut self.secret_key,
             "session-token" => &mut self.session_token,
-            "user-agent" => &mut self.user_agent,
-            _ => return self.set_timeout(name, value),
+            _ => return false,
         };
-        // An empty string from gst-launch means the same as no value.
-        *field = value
-            .get()
-            .ok()
-            .flatten()
-            .filter(|text: &String| !text.is_empty());
+        *field = text_of(value).map(Secret::from);
         true
     }
 
@@ -181,6 +187,53 @@ impl ConnectionSettings {
         }
     }
 
+    /// What the client is told.
+    ///
+    /// # Errors
+    /// A property makes no sense; the text names it and says what to do.
+    pub(crate) fn config(&self) -> Result<ConnectionConfig, ServiceError> {
+        let stream: StreamId = self.stream_name().parse()?;
+        let mut config = ConnectionConfig::new(stream);
+        config.region.clone_from(&self.region);
+        config.endpoint.clone_from(&self.endpoint);
+        config.credentials = self.credentials()?;
+        config.ca_file = self.ca_file.as_ref().map(Into::into);
+        config.connect_timeout = self.connection_timeout();
+        config.request_timeout = self.completion_timeout();
+        if let Some(user_agent) = &self.user_agent {
+            config.user_agent.clone_from(user_agent);
+        }
+        Ok(config)
+    }
+
+    /// The stream's name, or the name that AWS's element takes where none is set.
+    pub(crate) fn stream_name(&self) -> &str {
+        self.stream_name.as_deref().unwrap_or(DEFAULT_STREAM_NAME)
+    }
+
+    /// Whether the user named a stream.
+    pub(crate) fn has_stream_name(&self) -> bool {
+        self.stream_name.is_some()
+    }
+
+    fn credentials(&self) -> Result<CredentialSource, ServiceError> {
+        match (&self.access_key, &self.secret_key) {
+            (Some(access_key), Some(secret_key)) => {
+                Ok(CredentialSource::Static(StaticCredentials {
+                    access_key: access_key.clone(),
+                    secret_key: secret_key.clone(),
+                    session_token: self.session_token.clone(),
+                }))
+            }
+            (None, None) if self.session_token.is_none() => Ok(CredentialSource::Default),
+            _ => Err(ServiceError::config(
+                "access-key and secret-key belong together, session-token only with them: \
+                 set both, or none to use the environment and AWS's files"
+                    .to_owned(),
+            )),
+        }
+    }
+
     fn connection_timeout(&self) -> Duration {
         self.connection_timeout
             .unwrap_or(Duration::from_secs(DEFAULT_CONNECTION_TIMEOUT_S.into()))
@@ -190,6 +243,15 @@ impl ConnectionSettings {
         self.completion_timeout
             .unwrap_or(Duration::from_secs(DEFAULT_COMPLETION_TIMEOUT_S.into()))
     }
+}
+
+/// An empty string from gst-launch means the same as no value.
+fn text_of(value: &glib::Value) -> Option<String> {
+    value
+        .get::<Option<String>>()
+        .ok()
+        .flatten()
+        .filter(|text| !text.is_empty())
 }
 
 fn text(name: &str, nick: &str, blurb: &str) -> glib::ParamSpec {

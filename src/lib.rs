@@ -6,9 +6,16 @@
 //! This crate turns buffers into frames and back, and nothing else: the sessions with the service
 //! are `kvs-client`'s, the bytes of Matroska `kvs-media`'s.
 
+#[allow(dead_code, reason = "the elements use it as they land")]
+mod caps;
+#[allow(dead_code, reason = "the elements use it as they land")]
 mod connection_settings;
 mod kvssink;
+#[allow(dead_code, reason = "the elements use it as they land")]
+mod lock;
 mod log;
+#[allow(dead_code, reason = "the elements use it as they land")]
+mod report_thread;
 mod runtime;
 
 pub use plugin::plugin_register_static;

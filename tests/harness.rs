@@ -1,0 +1,331 @@
+//! What tests of pipelines share: a server, a pipeline with its messages, and the way back.
+
+#![allow(dead_code, reason = "no test uses all of it")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
+
+use gst::prelude::*;
+use kvs_client::{ArchiveReader, ConnectionConfig, FragmentInfo, Item, Range, Service};
+use kvs_media::{Frame, Track, TrackKind};
+use kvs_server::{Config, Handle};
+use tokio::runtime::Runtime;
+
+/// A test that waits longer hangs.
+const HANG: Duration = Duration::from_secs(120);
+
+/// Initialises GStreamer and registers the plugin; every test begins with it.
+pub(crate) fn init() {
+    static INIT: Once = Once::new();
+    INIT.call_once(|| {
+        gst::init().expect("GStreamer initialises");
+        gstkvs::plugin_register_static().expect("the plugin registers");
+    });
+}
+
+/// Whether all seeds are wanted, not a sample.
+pub(crate) fn long() -> bool {
+    std::env::var_os("KVS_LONG_TESTS").is_some()
+}
+
+/// A file of the repository.
+pub(crate) fn file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A real server, on a free port, on threads of its own.
+pub(crate) struct Server {
+    runtime: Runtime,
+    handle: Option<Handle>,
+    config: Config,
+    url: String,
+}
+
+impl Server {
+    /// A server that keeps everything in memory.
+    pub(crate) fn start() -> Self {
+        Self::start_with(Config::default())
+    }
+
+    /// A server of a given configuration.
+    pub(crate) fn start_with(mut config: Config) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime for the server");
+        let handle = runtime
+            .block_on(kvs_server::Server::start(config.clone()))
+            .expect("the server starts");
+        config.listen = handle.address();
+        let url = handle.url().to_owned();
+        Self {
+            runtime,
+            handle: Some(handle),
+            config,
+            url,
+        }
+    }
+
+    /// The base URL, for the property `endpoint`.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Stops it in good order. What is in memory is gone.
+    pub(crate) fn stop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            self.runtime.block_on(handle.stop());
+        }
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn crash(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            self.runtime.block_on(handle.abort());
+        }
+    }
+
+    /// Starts it again, at the same address and on the same data.
+    pub(crate) fn start_again(&mut self) {
+        let server = kvs_server::Server::start(self.config.clone());
+        let handle = self
+            .runtime
+            .block_on(server)
+            .expect("the server starts again");
+        self.handle = Some(handle);
+    }
+
+    /// Everything that is stored of a stream.
+    pub(crate) fn read_back(&self, stream: &str) -> Recording {
+        self.runtime.block_on(Recording::read(self.url(), stream))
+    }
+}
+
+/// What a stream holds.
+#[derive(Debug, Default)]
+pub(crate) struct Recording {
+    pub(crate) tracks: Vec<Track>,
+    pub(crate) fragments: Vec<Arc<FragmentInfo>>,
+    pub(crate) frames: Vec<Frame>,
+}
+
+impl Recording {
+    async fn read(url: &str, stream: &str) -> Self {
+        let mut config = ConnectionConfig::new(stream.parse().expect("a stream's name"));
+        config.endpoint = Some(url.to_owned());
+        let mut reader = ArchiveReader::new(Service::new(config), Range::default());
+        let mut recording = Self::default();
+        loop {
+            match reader.next().await.expect("the archive can be read") {
+                Item::Tracks(tracks) => recording.tracks = tracks.to_vec(),
+                Item::Fragment(fragment) => recording.fragments.push(fragment),
+                Item::Frame { frame, .. } => recording.frames.push(frame),
+                Item::Lost { fragment, why } => panic!("{} is lost: {why}", fragment.number),
+                Item::End => return recording,
+                _ => {}
+            }
+        }
+    }
+
+    /// The one video track.
+    pub(crate) fn video(&self) -> &Track {
+        self.track(|kind| matches!(kind, TrackKind::Video(_)))
+    }
+
+    /// The one audio track.
+    pub(crate) fn audio(&self) -> &Track {
+        self.track(|kind| matches!(kind, TrackKind::Audio(_)))
+    }
+
+    /// The frames of a track, in order.
+    pub(crate) fn frames_of<'a>(&'a self, track: &'a Track) -> impl Iterator<Item = &'a Frame> {
+        self.frames
+            .iter()
+            .filter(|frame| frame.track == track.number)
+    }
+
+    fn track(&self, is_wanted: impl Fn(&TrackKind) -> bool) -> &Track {
+        let mut tracks = self.tracks.iter().filter(|track| is_wanted(&track.kind));
+        let track = tracks.next().expect("the track is there");
+        assert!(tracks.next().is_none(), "one such track: {:?}", self.tracks);
+        track
+    }
+}
+
+/// The numbers of all fragments that are stored.
+pub(crate) fn stored_fragments(url: &str, stream: &str) -> BTreeSet<String> {
+    let runtime = Runtime::new().expect("a runtime for the reader");
+    let recording = runtime.block_on(Recording::read(url, stream));
+    let numbers = recording.fragments.iter();
+    numbers
+        .map(|fragment| fragment.number.to_string())
+        .collect()
+}
+
+/// A pipeline whose messages all come through one channel, in order.
+pub(crate) struct Run {
+    pub(crate) pipeline: gst::Pipeline,
+    messages: Receiver<gst::Message>,
+    seen: Vec<String>,
+}
+
+impl Run {
+    /// A pipeline that does nothing yet.
+    pub(crate) fn new(description: &str) -> Self {
+        init();
+        let pipeline = gst::parse::launch(description)
+            .expect("the description is valid")
+            .downcast::<gst::Pipeline>()
+            .expect("more than one element");
+        let (sender, messages) = mpsc::channel();
+        let bus = pipeline.bus().expect("a pipeline has a bus");
+        bus.set_sync_handler(move |_, message| {
+            // The receiver is gone once the test is over.
+            let _ = sender.send(message.clone());
+            gst::BusSyncReply::Drop
+        });
+        Self {
+            pipeline,
+            messages,
+            seen: Vec::new(),
+        }
+    }
+
+    /// A pipeline that plays.
+    pub(crate) fn play(description: &str) -> Self {
+        let run = Self::new(description);
+        run.set_state(gst::State::Playing);
+        run
+    }
+
+    /// Plays a pipeline to its EOS.
+    pub(crate) fn to_end(description: &str) -> Self {
+        let mut run = Self::play(description);
+        run.wait_for_eos();
+        run
+    }
+
+    pub(crate) fn set_state(&self, state: gst::State) {
+        self.pipeline
+            .set_state(state)
+            .expect("the state can change");
+    }
+
+    /// An element by its name.
+    pub(crate) fn element(&self, name: &str) -> gst::Element {
+        self.pipeline.by_name(name).expect("the element is there")
+    }
+
+    /// Waits for the first message that `wanted` takes; an ERROR that it does not take fails.
+    pub(crate) fn wait_for<T>(
+        &mut self,
+        what: &str,
+        mut wanted: impl FnMut(&gst::Message) -> Option<T>,
+    ) -> T {
+        loop {
+            let message = match self.messages.recv_timeout(HANG) {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("no {what} came after:\n{}", self.seen.join("\n"))
+                }
+            };
+            self.seen.push(format!("{message:?}"));
+            if let Some(found) = wanted(&message) {
+                return found;
+            }
+            if let gst::MessageView::Error(error) = message.view() {
+                panic!("{what} wanted, got {}: {:?}", error.error(), error.debug());
+            }
+        }
+    }
+
+    pub(crate) fn wait_for_eos(&mut self) {
+        self.wait_for("EOS", |message| {
+            matches!(message.view(), gst::MessageView::Eos(_)).then_some(())
+        });
+    }
+
+    /// Waits for an ERROR; gives its text.
+    pub(crate) fn wait_for_error(&mut self) -> gst::glib::Error {
+        self.wait_for("ERROR", |message| match message.view() {
+            gst::MessageView::Error(error) => Some(error.error()),
+            _ => None,
+        })
+    }
+
+    /// Waits for an element message of that name.
+    pub(crate) fn wait_for_structure(&mut self, name: &str) -> gst::Structure {
+        self.wait_for(name, |message| {
+            let structure = message.structure()?;
+            structure.has_name(name).then(|| structure.to_owned())
+        })
+    }
+
+    /// Waits until kvssink says that it is in a state.
+    pub(crate) fn wait_for_state(&mut self, state: &str) {
+        self.wait_for(state, |message| {
+            let structure = message.structure()?;
+            let is_state = structure.has_name("kvs-state");
+            (is_state && structure.get::<&str>("state") == Ok(state)).then_some(())
+        });
+    }
+
+    /// The messages that have come and were not waited for.
+    pub(crate) fn pending(&mut self) -> Vec<gst::Message> {
+        self.messages.try_iter().collect()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // A test that has failed already shall show its own failure.
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+/// Plays a pipeline to its EOS and stops it; an ERROR fails.
+pub(crate) fn run_to_end(pipeline: &gst::Pipeline) {
+    pipeline
+        .set_state(gst::State::Playing)
+        .expect("the pipeline starts");
+    wait_for_end(pipeline);
+    pipeline
+        .set_state(gst::State::Null)
+        .expect("the pipeline stops");
+}
+
+/// Waits for the EOS of a pipeline that plays; an ERROR fails.
+pub(crate) fn wait_for_end(pipeline: &gst::Pipeline) {
+    let bus = pipeline.bus().expect("a pipeline has a bus");
+    let hang = gst::ClockTime::try_from(HANG).expect("two minutes");
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let message = bus.timed_pop_filtered(hang, &ends).expect("an end in time");
+    if let gst::MessageView::Error(error) = message.view() {
+        panic!("{}: {:?}", error.error(), error.debug());
+    }
+}
+
+/// Collects the numbers of the fragments that kvssink is told are PERSISTED.
+pub(crate) fn persisted_fragments(pipeline: &gst::Pipeline) -> Arc<Mutex<BTreeSet<String>>> {
+    let numbers = Arc::new(Mutex::new(BTreeSet::new()));
+    let collected = Arc::clone(&numbers);
+    let bus = pipeline.bus().expect("a pipeline has a bus");
+    bus.set_sync_handler(move |_, message| {
+        if let Some(ack) = message.structure()
+            && ack.has_name("kvs-fragment-ack")
+            && ack.get::<&str>("type") == Ok("persisted")
+            && let Ok(number) = ack.get::<String>("fragment-number")
+        {
+            collected
+                .lock()
+                .expect("nobody panics with it")
+                .insert(number);
+        }
+        gst::BusSyncReply::Pass
+    });
+    numbers
+}

@@ -1,0 +1,1 @@
+//! kvssink: what it shows, what it takes, what it tells, and how it ends.

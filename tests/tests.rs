@@ -1,0 +1,7 @@
+//! The elements in real pipelines, against a real server in this process.
+//!
+//! One test binary: a test of something that users see goes here, into the module of its element;
+//! a test of one part stands beside that part.
+
+mod harness;
+mod kvssink;
