@@ -25,22 +25,25 @@ def text(ident, value):
     return element(ident, value.encode())
 
 
-def header():
-    """All that comes before the first cluster: one video track."""
-    track = element(
+def track(number):
+    return element(
         0xAE,
-        unsigned(0xD7, 1),  # TrackNumber
-        unsigned(0x73C5, 1),  # TrackUID
+        unsigned(0xD7, number),  # TrackNumber
+        unsigned(0x73C5, number),  # TrackUID
         unsigned(0x83, 1),  # TrackType: video
         text(0x86, "V_MPEG4/ISO/AVC"),
         element(0xE0, unsigned(0xB0, 640), unsigned(0xBA, 480)),
     )
+
+
+def header(tracks=1):
+    """All that comes before the first cluster."""
     return (
         element(EBML, text(0x4282, "matroska"), unsigned(0x4287, 2), unsigned(0x4285, 2))
         + SEGMENT.to_bytes(4, "big")
         + b"\xff"  # unknown size
         + element(INFO, unsigned(0x2AD7B1, 1_000_000))
-        + element(TRACKS, track)
+        + element(TRACKS, *(track(number + 1) for number in range(tracks)))
     )
 
 

@@ -197,24 +197,32 @@ def test_put_media_refused(service, new_stream, headers, status, name):
     assert (refused.value.status, refused.value.name) == (status, name)
 
 
-ACK_ERRORS = [
-    (b"no Matroska", 4006),
-    (mkv.header() + mkv.cluster(START_MS) + mkv.header(), 4006),
-    (mkv.header() + mkv.cluster(START_MS) + mkv.cluster(START_MS + 100), 4004),
-    (mkv.header() + mkv.cluster(START_MS, frames=3, step_ms=10_001), 4002),
-    (mkv.header() + mkv.cluster(START_MS, track=2), 4010),
-    (mkv.header() + mkv.cluster(START_MS) + mkv.tags(*[("t", "")] * 11), 4009),
-    (mkv.header() + mkv.cluster(START_MS) + mkv.tags(("AWS_MINE", "")), 4012),
-]
+CLUSTER = mkv.cluster(START_MS)
+TOO_LONG = mkv.cluster(START_MS, frames=3, step_ms=10_001)
+OVERLAP = mkv.cluster(START_MS + 100)
+ACK_ERRORS = {
+    "INVALID_MKV_DATA": (4006, b"no Matroska"),
+    "INVALID_MKV_DATA second header": (4006, mkv.header() + CLUSTER + mkv.header()),
+    "FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS": (4004, mkv.header() + CLUSTER + OVERLAP),
+    "MAX_FRAGMENT_DURATION_REACHED": (4002, mkv.header() + TOO_LONG),
+    "TRACK_NUMBER_MISMATCH": (4010, mkv.header() + mkv.cluster(START_MS, track=2)),
+    "FRAMES_MISSING_FOR_TRACK": (4011, mkv.header(tracks=2) + CLUSTER + mkv.end_of_fragment()),
+    "MORE_THAN_ALLOWED_TRACKS_FOUND": (4012, mkv.header(tracks=4) + CLUSTER),
+    "FRAGMENT_METADATA_LIMIT_REACHED": (
+        4009,
+        mkv.header() + CLUSTER + mkv.tags(*[("tag", "")] * 11),
+    ),
+    "INVALID_FRAGMENT_METADATA": (4012, mkv.header() + CLUSTER + mkv.tags(("AWS_MINE", ""))),
+}
 
 
-@pytest.mark.parametrize("body, error_id", ACK_ERRORS, ids=lambda value: str(value)[:8])
-def test_put_media_error_ack(service, new_stream, body, error_id):
+@pytest.mark.parametrize("case", ACK_ERRORS)
+def test_put_media_error_ack(service, new_stream, case):
+    error_id, body = ACK_ERRORS[case]
     upload = service.put_media(new_stream())
     upload.send(body)
     error = upload.ack_of("ERROR")
-    assert error["ErrorId"] == error_id
-    assert error["ErrorCode"]
+    assert (error["ErrorCode"], error["ErrorId"]) == (case.split()[0], error_id)
     assert upload.ack() is None, "the server ends the answer"
 
 

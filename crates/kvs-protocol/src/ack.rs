@@ -89,12 +89,16 @@ macro_rules! ack_errors {
         #[non_exhaustive]
         pub enum AckError {
             $($(#[$doc])* $name,)+
+            /// Too many tracks. It shares its number with
+            /// [`InvalidFragmentMetadata`](Self::InvalidFragmentMetadata), which is what clients
+            /// of today read, and has the name that clients of before 2020 read.
+            TooManyTracks,
             /// An id that this crate does not know.
             Unknown(u32),
         }
 
         impl AckError {
-            /// Every error that has a name.
+            /// Every error that has a number of its own.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
             /// The error of that number.
@@ -104,12 +108,20 @@ macro_rules! ack_errors {
 
             /// The number, `ErrorId` on the wire.
             pub const fn id(self) -> u32 {
-                match self { $(Self::$name => $id,)+ Self::Unknown(id) => id }
+                match self {
+                    $(Self::$name => $id,)+
+                    Self::TooManyTracks => 4012,
+                    Self::Unknown(id) => id,
+                }
             }
 
             /// The name, `ErrorCode` on the wire.
             pub const fn code(self) -> &'static str {
-                match self { $(Self::$name => $code,)+ Self::Unknown(_) => "UNKNOWN" }
+                match self {
+                    $(Self::$name => $code,)+
+                    Self::TooManyTracks => "MORE_THAN_ALLOWED_TRACKS_FOUND",
+                    Self::Unknown(_) => "UNKNOWN",
+                }
             }
         }
     };

@@ -272,6 +272,8 @@ mod tests {
             assert_eq!(AckError::from_id(error.id()), error);
         }
         assert_eq!(AckError::from_id(1), AckError::Unknown(1));
+        let too_many = AckError::TooManyTracks;
+        assert_eq!(AckError::from_id(too_many.id()), AckError::InvalidFragmentMetadata);
     }
 
     proptest! {

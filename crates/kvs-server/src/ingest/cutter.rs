@@ -228,7 +228,7 @@ impl Cutter {
         }
         if tracks.len() > TRACKS_MAX {
             return Err(Refused::new(
-                AckError::MoreThanAllowedTracksFound,
+                AckError::TooManyTracks,
                 format!("{} tracks, more than {TRACKS_MAX}", tracks.len()),
             ));
         }
