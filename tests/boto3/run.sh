@@ -28,7 +28,7 @@ test_against() {
   local name=$1 line
   shift
   mkfifo "$work/$name.stdout"
-  "$server" --listen 127.0.0.1:0 --data "$work/$name" --region us-west-2 --get-media-idle 500ms "$@" \
+  "$server" --listen 127.0.0.1:0 --data "$work/$name" --get-media-idle 500ms "$@" \
     >"$work/$name.stdout" 2>"$work/$name.log" &
   server_pid=$!
   read -r line <"$work/$name.stdout" || { cat "$work/$name.log" >&2; exit 1; }

@@ -5,8 +5,8 @@ Not here, since nothing that a client does leads to them:
 - AccountStreamLimitExceededException, DeviceStreamLimitExceededException: the server has no limit
   on streams, and devices are stored without effect.
 - InvalidDeviceException: likewise; a device name that is no name is an InvalidArgumentException.
-- ClientLimitExceededException, ConnectionLimitExceededException: rates and connections are
-  unlimited, as long as AWS's quotas are not asked for.
+- ClientLimitExceededException, and ConnectionLimitExceededException of GetMedia: rates and
+  readers are unlimited, as long as AWS's quotas are not asked for.
 - InvalidEndpointException: one server is the endpoint of every stream and every API.
 """
 
@@ -195,6 +195,18 @@ def test_put_media_refused(service, new_stream, headers, status, name):
     with pytest.raises(Refused) as refused:
         service.put_media(new_stream(), **headers)
     assert (refused.value.status, refused.value.name) == (status, name)
+
+
+def test_put_media_connection_limit(service, new_stream):
+    """Two may overlap, for the time of a rotation."""
+    stream = new_stream()
+    uploads = [service.put_media(stream) for _ in range(2)]
+    with pytest.raises(Refused) as refused:
+        service.put_media(stream)
+    error = refused.value
+    assert (error.status, error.name) == (400, "ConnectionLimitExceededException")
+    for upload in uploads:
+        upload.finish()
 
 
 CLUSTER = mkv.cluster(START_MS)

@@ -35,3 +35,49 @@ pub use stream_ref::StreamRef;
 
 /// The content type of GetMedia's and GetMediaForFragmentList's response.
 pub const MEDIA_CONTENT_TYPE: &str = "video/webm";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Whether each operation gives an answer to that body, whatever it is.
+    fn parse_all(body: &[u8]) {
+        let _ = CreateStream::parse(body);
+        let _ = DescribeStream::parse(body);
+        let _ = ListStreams::parse(body);
+        let _ = DeleteStream::parse(body);
+        let _ = GetDataEndpoint::parse(body);
+        let _ = GetMedia::parse(body);
+        let _ = ListFragments::parse(body);
+        let _ = GetMediaForFragmentList::parse(body);
+        let _ = PutMedia::parse(|name| (name != put_media::STREAM_ARN_HEADER).then_some(body));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_parsed_or_refused(body: Vec<u8>) {
+            parse_all(&body);
+        }
+
+        #[test]
+        fn any_values_are_parsed_or_refused(text: String, number: f64) {
+            for value in [serde_json::json!(text), serde_json::json!(number)] {
+                for member in [
+                    "StreamName", "StreamARN", "Fragments", "MaxResults", "NextToken", "Tags",
+                    "DataRetentionInHours", "CurrentVersion", "APIName", "StreamNameCondition",
+                ] {
+                    parse_all(serde_json::json!({ member: value }).to_string().as_bytes());
+                }
+                let start = serde_json::json!({
+                    "StreamName": "a",
+                    "StartSelector": {
+                        "StartSelectorType": "SERVER_TIMESTAMP",
+                        "StartTimestamp": value,
+                    },
+                });
+                parse_all(start.to_string().as_bytes());
+            }
+        }
+    }
+}

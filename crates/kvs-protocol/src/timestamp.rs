@@ -144,7 +144,7 @@ mod tests {
             let instant = Timestamp::from_ms(ms);
             let json = serde_json::to_string(&instant).expect("a number");
             prop_assert!(json.split('.').nth(1).is_none_or(|decimals| decimals.len() <= 3));
-            prop_assert_eq!(serde_json::from_str::<Timestamp>(&json).expect("a timestamp"), instant);
+            prop_assert_eq!(serde_json::from_str(&json).ok(), Some(instant));
             prop_assert_eq!(instant.to_string().parse(), Ok(instant));
         }
     }

@@ -273,7 +273,10 @@ mod tests {
         }
         assert_eq!(AckError::from_id(1), AckError::Unknown(1));
         let too_many = AckError::TooManyTracks;
-        assert_eq!(AckError::from_id(too_many.id()), AckError::InvalidFragmentMetadata);
+        assert_eq!(
+            AckError::from_id(too_many.id()),
+            AckError::InvalidFragmentMetadata
+        );
     }
 
     proptest! {

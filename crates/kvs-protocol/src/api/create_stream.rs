@@ -80,7 +80,8 @@ impl CreateStream {
             kms_key_id: members.kms_key_id,
             retention_hours: retention_hours.ok_or_else(|| {
                 ApiError::invalid_argument(format!(
-                    "DataRetentionInHours is {wanted}; it has to be from 0 to {RETENTION_HOURS_MAX}."
+                    "DataRetentionInHours is {wanted}; it has to be from 0 to \
+                     {RETENTION_HOURS_MAX}."
                 ))
             })?,
             tags: resource_tags::check(members.tags.unwrap_or_default())?,

@@ -101,7 +101,8 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&described).expect("serialisable"),
             format!(
-                "{{\"StreamInfo\":{{\"DeviceName\":null,\"StreamName\":\"a\",\"StreamARN\":\"{arn}\",\
+                "{{\"StreamInfo\":{{\"DeviceName\":null,\"StreamName\":\"a\",\
+                 \"StreamARN\":\"{arn}\",\
                  \"MediaType\":\"video/h264\",\"KmsKeyId\":\"alias/aws/kinesisvideo\",\
                  \"Version\":\"cWNvNr5iIQ1AA8LBuDFE\",\"Status\":\"ACTIVE\",\
                  \"CreationTime\":1720751492.346,\"DataRetentionInHours\":24}}}}"

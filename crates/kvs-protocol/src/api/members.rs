@@ -40,7 +40,8 @@ pub(super) fn next_token(member: Option<String>, max: usize) -> Result<Option<St
     match member {
         Some(token) if token.len() > max || !token.bytes().all(allowed) => {
             Err(ApiError::invalid_argument(
-                "NextToken is not one of this service's; pass the one of the previous page, unchanged.",
+                "NextToken is not one of this service's; pass the one of the previous page, \
+                 unchanged.",
             ))
         }
         token => Ok(token.filter(|token| !token.is_empty())),

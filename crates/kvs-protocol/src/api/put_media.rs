@@ -53,7 +53,8 @@ impl PutMedia {
             ),
             _ => {
                 return Err(ApiError::invalid_argument(format!(
-                    "Exactly one of the headers {STREAM_NAME_HEADER} and {STREAM_ARN_HEADER} is required."
+                    "Exactly one of the headers {STREAM_NAME_HEADER} and {STREAM_ARN_HEADER} is \
+                     required."
                 )));
             }
         };

@@ -28,7 +28,8 @@ impl StreamRef {
             )),
             (Some(name), Some(arn)) if name != arn.name => {
                 Err(ApiError::invalid_argument(format!(
-                    "StreamName is {name} but StreamARN is that of {}; give one, or make them agree.",
+                    "StreamName is {name} but StreamARN is that of {}; give one, or make them \
+                     agree.",
                     arn.name
                 )))
             }

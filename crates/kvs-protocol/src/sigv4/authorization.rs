@@ -5,7 +5,8 @@ use crate::{ApiError, ErrorKind};
 /// The one algorithm there is.
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, SignedHeaders=a;b, Signature=HEX`.
+/// The algorithm, `Credential=KEY/DATE/REGION/SERVICE/aws4_request`, `SignedHeaders=a;b` and
+/// `Signature=HEX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Authorization<'a> {
     pub(super) access_key: &'a str,

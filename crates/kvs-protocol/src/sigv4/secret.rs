@@ -24,7 +24,10 @@ impl Secret {
 
     /// The key that signs requests of one day, region and service.
     pub(super) fn signing_key(&self, date: &str, scope: &Scope<'_>) -> hmac::Key {
-        let initial = Zeroizing::new(format!("AWS4{}", self.expose()));
+        // Of the right size at once: what grows leaves copies behind.
+        let mut initial = Zeroizing::new(String::with_capacity(4 + self.0.len()));
+        initial.push_str("AWS4");
+        initial.push_str(self.expose());
         let key = |bytes: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, bytes);
         [date, scope.region, scope.service, "aws4_request"]
             .iter()

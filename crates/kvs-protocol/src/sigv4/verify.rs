@@ -189,3 +189,80 @@ fn hex(bytes: &[u8]) -> String {
             text
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The headers of a PutMedia as AWS's C client signs them, hop-by-hop ones included.
+    const HEADERS: [(&str, &str); 6] = [
+        ("Host", "127.0.0.1"),
+        ("connection", " keep-alive"),
+        ("transfer-encoding", "chunked"),
+        ("X-Amz-Date", "20150830T123600Z"),
+        ("x-amz-security-token", ""),
+        ("x-amzn-stream-name", "cam"),
+    ];
+    const SIGNED: &str = "connection;host;transfer-encoding;x-amz-date;x-amzn-stream-name";
+    const SIGNED_HASH: &str = "host;x-amz-content-sha256;x-amz-date;x-amzn-stream-name";
+    // Computed with Python's hmac and hashlib.
+    const OF_NOTHING: &str = "344e8770c59015f3c9d3fcefaf741c3cb141b03e40ee23667f22df1fc247aa74";
+    const OF_UNSIGNED: &str = "63011e06249769e14b0045f4191b59a63435438163b0a4e8eba9234f24dfa3a1";
+    const OF_HEADER: &str = "b8646058fd5f7c9051697aab4cdc97a02e13d2c714bc15c078ae829f0a03a0bf";
+
+    fn put_media(
+        signed: &str,
+        signature: &str,
+        extra: Option<(&str, &str)>,
+        payload: Payload<'_>,
+    ) -> Result<(), ErrorKind> {
+        let secret = Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
+             SignedHeaders={signed}, Signature={signature}"
+        );
+        let all = HEADERS.into_iter().chain(extra);
+        let mut headers: Vec<_> = all.map(|(name, value)| (name, value.as_bytes())).collect();
+        headers.push(("authorization", authorization.as_bytes()));
+        let (method, path) = ("POST", "/putMedia");
+        let request = SignedRequest {
+            method,
+            path,
+            query: "",
+            headers: &headers,
+            payload,
+        };
+        let scope = Scope {
+            region: "us-east-1",
+            service: "service",
+        };
+        let now = Timestamp::from_ms(1_440_938_160_000);
+        let verified = verify(&request, &scope, now, |_| Some(&secret));
+        verified.map(|_| ()).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn a_stream_is_signed_as_nothing_or_as_unsigned() {
+        let verify = |signature| put_media(SIGNED, signature, None, Payload::Stream);
+        assert_eq!(verify(OF_NOTHING), Ok(()));
+        assert_eq!(verify(OF_UNSIGNED), Ok(()));
+        assert_eq!(verify(OF_HEADER), Err(ErrorKind::InvalidSignature));
+    }
+
+    #[test]
+    fn a_hash_that_the_client_names_is_the_one() {
+        let unsigned = Some(("x-amz-content-sha256", "UNSIGNED-PAYLOAD"));
+        let verify = |signed, signature| put_media(signed, signature, unsigned, Payload::Stream);
+        assert_eq!(verify(SIGNED_HASH, OF_HEADER), Ok(()));
+        assert_eq!(verify(SIGNED, OF_NOTHING), Err(ErrorKind::InvalidSignature));
+    }
+
+    #[test]
+    fn a_body_with_an_end_is_always_signed() {
+        let whole = Payload::Whole(b"{}");
+        let unsigned = Some(("x-amz-content-sha256", "UNSIGNED-PAYLOAD"));
+        let refused = Err(ErrorKind::InvalidSignature);
+        assert_eq!(put_media(SIGNED, OF_UNSIGNED, None, whole), refused);
+        assert_eq!(put_media(SIGNED_HASH, OF_HEADER, unsigned, whole), refused);
+    }
+}
