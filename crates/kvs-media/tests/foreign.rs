@@ -351,6 +351,18 @@ fn an_element_larger_than_its_parent_is_an_error_before_it_has_come() {
 }
 
 #[test]
+fn a_header_over_the_end_of_its_parent_is_no_element() {
+    let segment = element(SEGMENT, &[0x88, 0x6D]);
+    let bytes = [
+        ebml(),
+        segment[..segment.len() - 1].to_vec(),
+        vec![0x42, 0x88, 0],
+    ]
+    .concat();
+    assert_eq!(refused(&bytes), DemuxErrorKind::NotAnElement);
+}
+
+#[test]
 fn what_has_no_size_cannot_be_skipped() {
     let kind = refused(&document(&[endless(TAGS, &[])]));
     assert_eq!(kind, DemuxErrorKind::UnknownSize { id: TAGS });

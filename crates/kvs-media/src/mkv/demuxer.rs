@@ -249,21 +249,19 @@ impl Demuxer {
         if self.end_of_level() == Some(self.input.position()) {
             return self.leave();
         }
+        // A header has to end within its parent.
+        let room = self
+            .end_of_level()
+            .map_or(u64::MAX, |end| end - self.input.position());
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
         let mut copy = [0; HEADER_BYTES_MAX];
-        let header = Header::read(self.input.peek(&mut copy));
-        match header.map_err(|_| DemuxErrorKind::NotAnElement)? {
-            Some(header) => self.element(header),
-            None => self.starved_in_header(),
+        let bytes = self.input.peek(&mut copy);
+        let bytes = bytes.get(..room).unwrap_or(bytes);
+        match Header::read(bytes) {
+            Ok(Some(header)) => self.element(header),
+            Ok(None) if bytes.len() < room => Ok(Step::Starved),
+            Ok(None) | Err(_) => Err(DemuxErrorKind::NotAnElement),
         }
-    }
-
-    /// A header that is not there yet must at least have room in its parent.
-    fn starved_in_header(&self) -> Result<Step, DemuxErrorKind> {
-        let room = self.end_of_level().map(|end| end - self.input.position());
-        if room.is_some_and(|room| (self.input.len() as u64) >= room) {
-            return Err(DemuxErrorKind::NotAnElement);
-        }
-        Ok(Step::Starved)
     }
 
     /// Where the innermost open element of known size ends.
