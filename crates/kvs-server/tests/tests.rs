@@ -8,3 +8,9 @@ mod movie;
 mod put_media;
 #[path = "server/read.rs"]
 mod read;
+#[path = "server/recordings.rs"]
+mod recordings;
+#[path = "server/signatures.rs"]
+mod signatures;
+#[path = "server/signing.rs"]
+mod signing;

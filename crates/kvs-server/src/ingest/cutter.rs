@@ -378,3 +378,6 @@ fn without_end(tags: &mut Vec<Tag>, ends: bool) -> Option<Bytes> {
 fn invalid(why: impl Into<String>) -> Refused {
     Refused::new(AckError::InvalidMkvData, why)
 }
+
+#[cfg(test)]
+mod tests;
