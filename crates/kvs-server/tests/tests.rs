@@ -1,5 +1,11 @@
 //! Tests against a real server in process, or the real binary. One module a subject.
 
+#[path = "server/archive.rs"]
+mod archive;
+#[path = "server/control.rs"]
+mod control;
+#[path = "server/get_media.rs"]
+mod get_media;
 #[path = "server/harness.rs"]
 mod harness;
 #[path = "server/movie.rs"]

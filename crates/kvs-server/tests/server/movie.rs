@@ -219,3 +219,14 @@ pub(crate) fn chunks(body: &[u8]) -> Vec<Chunk> {
         });
     apart.collect()
 }
+
+/// How many whole frames the beginning of a body holds.
+pub(crate) fn frames_so_far(body: &[u8]) -> usize {
+    let mut demuxer = Demuxer::new(Limits::default());
+    demuxer.push(Bytes::copy_from_slice(body));
+    let mut frames = 0;
+    while let Some(event) = demuxer.next().expect("what the server sends is Matroska") {
+        frames += usize::from(matches!(event, Event::Frame(_)));
+    }
+    frames
+}
