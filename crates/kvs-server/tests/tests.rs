@@ -2,6 +2,8 @@
 
 #[path = "server/archive.rs"]
 mod archive;
+#[path = "server/bad_input.rs"]
+mod bad_input;
 #[path = "server/control.rs"]
 mod control;
 #[path = "server/get_media.rs"]
@@ -12,6 +14,8 @@ mod harness;
 mod movie;
 #[path = "server/put_media.rs"]
 mod put_media;
+#[path = "server/random.rs"]
+mod random;
 #[path = "server/read.rs"]
 mod read;
 #[path = "server/recordings.rs"]
@@ -20,3 +24,5 @@ mod recordings;
 mod signatures;
 #[path = "server/signing.rs"]
 mod signing;
+#[path = "server/startup.rs"]
+mod startup;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::HeaderMap;
+use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kvs_protocol::ApiError;
 use tokio::time::timeout;
@@ -32,13 +33,13 @@ impl FromRequest<Arc<App>> for Call {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
         let (head, body) = request.into_parts();
+        if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+            return Err(too_large());
+        }
         let read = Limited::new(body, BODY_BYTES_MAX).collect();
         let body = match timeout(BODY_TIMEOUT, read).await {
             Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let message = format!("The body has more than {BODY_BYTES_MAX} bytes.");
-                return Err(ApiError::invalid_argument(message).into());
-            }
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
             Ok(Err(_)) => return Err(unread("The body could not be read.")),
             Err(_) => return Err(unread("The body did not arrive within 30 s.")),
         };
@@ -48,6 +49,10 @@ impl FromRequest<Arc<App>> for Call {
             body,
         })
     }
+}
+
+fn too_large() -> Refusal {
+    unread(&format!("The body has more than {BODY_BYTES_MAX} bytes."))
 }
 
 fn unread(message: &str) -> Refusal {

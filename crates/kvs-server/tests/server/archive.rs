@@ -30,11 +30,19 @@ fn range(origin: &str, from_ms: u64, to_ms: u64) -> String {
 }
 
 fn listed(reply: &Reply) -> Vec<String> {
-    assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+    assert_eq!(
+        reply.status,
+        200,
+        "{}",
+        String::from_utf8_lossy(&reply.body)
+    );
     let json = reply.json();
     let fragments = json["Fragments"].as_array().expect("a list");
     let number = |fragment: &serde_json::Value| {
-        fragment["FragmentNumber"].as_str().expect("a number").to_owned()
+        fragment["FragmentNumber"]
+            .as_str()
+            .expect("a number")
+            .to_owned()
     };
     fragments.iter().map(number).collect()
 }
@@ -45,9 +53,15 @@ async fn pages_hold_every_fragment_once() {
     let all = range("PRODUCER", 0, START_MS * 2);
     let first = list(&server, &all).await;
     let numbers = listed(&first);
-    assert_eq!((numbers.len(), &first.json()["NextToken"]), (7, &serde_json::Value::Null));
+    assert_eq!(
+        (numbers.len(), &first.json()["NextToken"]),
+        (7, &serde_json::Value::Null)
+    );
     let one = &first.json()["Fragments"][0];
-    assert_eq!(one["FragmentLengthInMilliseconds"], FRAGMENT_MS - movie::FRAME_MS);
+    assert_eq!(
+        one["FragmentLengthInMilliseconds"],
+        FRAGMENT_MS - movie::FRAME_MS
+    );
     assert_eq!(one["ProducerTimestamp"], START_MS as f64 / 1000.0);
     assert_eq!(one["FragmentSizeInBytes"], Movie::new().fragment(0).len());
     let mut paged = Vec::new();
@@ -78,7 +92,10 @@ async fn a_range_takes_starts_with_both_ends() {
         let reply = list(&server, &range("PRODUCER", from_ms, to_ms)).await;
         assert_eq!(listed(&reply).len(), count, "{from_ms} to {to_ms}");
     }
-    assert_eq!(listed(&list(&server, &range("SERVER", at(0), at(4))).await).len(), 0);
+    assert_eq!(
+        listed(&list(&server, &range("SERVER", at(0), at(4))).await).len(),
+        0
+    );
     server.stop().await;
 }
 
@@ -87,13 +104,24 @@ async fn a_bad_request_is_refused() {
     let server = with_fragments(1).await;
     create(server.address(), "other", 24).await;
     let all = range("PRODUCER", 0, START_MS * 2);
-    for members in ["", r#","NextToken":"00""#, &format!(r#"{all},"MaxResults":1001"#)] {
+    for members in [
+        "",
+        r#","NextToken":"00""#,
+        &format!(r#"{all},"MaxResults":1001"#),
+    ] {
         let reply = list(&server, members).await;
-        assert_eq!((reply.status, reply.error()), (400, "InvalidArgumentException"), "{members}");
+        assert_eq!(
+            (reply.status, reply.error()),
+            (400, "InvalidArgumentException"),
+            "{members}"
+        );
     }
     let json = format!(r#"{{"StreamName":"none"{all}}}"#);
     let reply = post(server.address(), "/listFragments", &json).await;
-    assert_eq!((reply.status, reply.error()), (404, "ResourceNotFoundException"));
+    assert_eq!(
+        (reply.status, reply.error()),
+        (404, "ResourceNotFoundException")
+    );
     server.stop().await;
 }
 
@@ -109,13 +137,19 @@ async fn fragments_come_in_the_order_asked_for() {
     let all = listed(&list(&server, &range("PRODUCER", 0, START_MS * 2)).await);
     let wanted = [&*all[3], &*all[0], &*all[4], &*all[0]];
     let reply = media(&server, &wanted).await;
-    assert_eq!((reply.status, reply.header("content-type")), (200, Some("video/webm")));
+    assert_eq!(
+        (reply.status, reply.header("content-type")),
+        (200, Some("video/webm"))
+    );
     let chunks = movie::chunks(&reply.body);
     let numbers: Vec<_> = chunks.iter().map(|chunk| chunk.number.as_str()).collect();
     assert_eq!(numbers, wanted);
     for chunk in &chunks {
         assert_eq!(chunk.frames.len() as u64, movie::FRAMES);
-        assert!(!chunk.is_whole(), "the tags that end a chunk are GetMedia's alone");
+        assert!(
+            !chunk.is_whole(),
+            "the tags that end a chunk are GetMedia's alone"
+        );
     }
     server.stop().await;
 }
@@ -129,25 +163,46 @@ async fn a_number_that_is_nobodys_is_refused_and_a_growing_one_comes_later() {
         .parts()
         .expect("ours");
     parts.random ^= 1;
-    for number in [FragmentNumber::from_parts(parts).as_str(), "1", &"9".repeat(128)] {
+    for number in [
+        FragmentNumber::from_parts(parts).as_str(),
+        "1",
+        &"9".repeat(128),
+    ] {
         let reply = media(&server, &[number]).await;
-        assert_eq!((reply.status, reply.error()), (400, "InvalidArgumentException"));
-        let message = reply.json()["Message"].as_str().expect("a message").to_owned();
-        assert!(message.starts_with("Fragment numbers are invalid :"), "{message}");
+        assert_eq!(
+            (reply.status, reply.error()),
+            (400, "InvalidArgumentException")
+        );
+        let message = reply.json()["Message"]
+            .as_str()
+            .expect("a message")
+            .to_owned();
+        assert!(
+            message.starts_with("Fragment numbers are invalid :"),
+            "{message}"
+        );
     }
     let mut put = Put::open(server.address(), "cam").await;
     let mut movie = Movie::new();
-    put.send(&[movie.header(), movie.fragment(1)].concat()).await.expect("taken");
+    put.send(&[movie.header(), movie.fragment(1)].concat())
+        .await
+        .expect("taken");
     let Ack::Buffering(growing) = put.until(|ack| matches!(ack, Ack::Buffering(_))).await else {
         unreachable!("it was asked for");
     };
     let reply = media(&server, &[growing.number.as_str()]).await;
     let chunks = movie::chunks(&reply.body);
     assert_eq!(chunks[0].tag("AWS_KINESISVIDEO_ERROR_ID"), Some("3000"));
-    assert_eq!(chunks[0].tag("AWS_KINESISVIDEO_ERROR_CODE"), Some("FRAGMENT_NOT_FOUND"));
+    assert_eq!(
+        chunks[0].tag("AWS_KINESISVIDEO_ERROR_CODE"),
+        Some("FRAGMENT_NOT_FOUND")
+    );
     put.end().await;
     put.acks().await;
     let reply = media(&server, &[growing.number.as_str()]).await;
-    assert_eq!(movie::chunks(&reply.body)[0].frames.len() as u64, movie::FRAMES);
+    assert_eq!(
+        movie::chunks(&reply.body)[0].frames.len() as u64,
+        movie::FRAMES
+    );
     server.stop().await;
 }

@@ -3,13 +3,12 @@
 use kvs_protocol::{Ack, FragmentNumber};
 use kvs_server::Handle;
 
-use crate::harness::{Put, Response, create, open, start, upload};
+use crate::harness::{Put, Response, create, open, start, start_to_follow, upload};
 use crate::movie::{self, Chunk, FRAGMENT_MS, Movie, START_MS};
 use crate::read::{earliest, get_media};
 
 /// A server with five fragments, and their numbers.
-async fn five() -> (Handle, Vec<FragmentNumber>) {
-    let server = start().await;
+async fn five(server: Handle) -> (Handle, Vec<FragmentNumber>) {
     create(server.address(), "cam", 24).await;
     let acks = upload(server.address(), "cam", &movie::body(5)).await;
     let numbers = acks.iter().filter_map(|ack| match ack {
@@ -28,19 +27,38 @@ fn numbers(chunks: &[Chunk]) -> Vec<&str> {
 
 #[tokio::test]
 async fn each_selector_begins_where_it_says() {
-    let (server, all) = five().await;
+    let (server, all) = five(start().await).await;
     let all: Vec<_> = all.iter().map(FragmentNumber::as_str).collect();
     let second_ms = START_MS + FRAGMENT_MS;
-    let server_s = all[2].parse::<FragmentNumber>().expect("a number").parts().expect("ours");
+    let server_s = all[2]
+        .parse::<FragmentNumber>()
+        .expect("a number")
+        .parts()
+        .expect("ours");
     for (selector, first) in [
         (r#""StartSelectorType":"EARLIEST""#.to_owned(), 0),
-        (format!(r#""StartSelectorType":"FRAGMENT_NUMBER","AfterFragmentNumber":"{}""#, all[1]), 2),
-        (format!(r#""StartSelectorType":"CONTINUATION_TOKEN","ContinuationToken":"{}""#, all[2]), 3),
+        (
+            format!(
+                r#""StartSelectorType":"FRAGMENT_NUMBER","AfterFragmentNumber":"{}""#,
+                all[1]
+            ),
+            2,
+        ),
+        (
+            format!(
+                r#""StartSelectorType":"CONTINUATION_TOKEN","ContinuationToken":"{}""#,
+                all[2]
+            ),
+            3,
+        ),
         // In the middle of the second, just after its last frame, and long before the first.
         (producer(second_ms + 300), 1),
         (producer(second_ms + FRAGMENT_MS - 1), 2),
         (producer(1000), 0),
-        (r#""StartSelectorType":"FRAGMENT_NUMBER","AfterFragmentNumber":"1""#.to_owned(), 0),
+        (
+            r#""StartSelectorType":"FRAGMENT_NUMBER","AfterFragmentNumber":"1""#.to_owned(),
+            0,
+        ),
     ] {
         let chunks = get_media(&server, "cam", &selector).await;
         assert_eq!(numbers(&chunks), all[first..], "{selector}");
@@ -54,16 +72,27 @@ async fn each_selector_begins_where_it_says() {
     assert_eq!(numbers(&get_media(&server, "cam", &at_server).await), all);
     for selector in [
         r#""StartSelectorType":"NOW""#.to_owned(),
-        format!(r#""StartSelectorType":"FRAGMENT_NUMBER","AfterFragmentNumber":"{}""#, all[4]),
+        format!(
+            r#""StartSelectorType":"FRAGMENT_NUMBER","AfterFragmentNumber":"{}""#,
+            all[4]
+        ),
         producer(START_MS * 2),
     ] {
-        assert_eq!(get_media(&server, "cam", &selector).await.len(), 0, "{selector}");
+        assert_eq!(
+            get_media(&server, "cam", &selector).await.len(),
+            0,
+            "{selector}"
+        );
     }
     server.stop().await;
 }
 
 fn producer(ms: u64) -> String {
-    format!(r#""StartSelectorType":"PRODUCER_TIMESTAMP","StartTimestamp":{}.{:03}"#, ms / 1000, ms % 1000)
+    format!(
+        r#""StartSelectorType":"PRODUCER_TIMESTAMP","StartTimestamp":{}.{:03}"#,
+        ms / 1000,
+        ms % 1000
+    )
 }
 
 #[tokio::test]
@@ -72,7 +101,13 @@ async fn a_chunk_is_the_producers_document_with_the_services_tags() {
     create(server.address(), "cam", 24).await;
     let mut movie = Movie::new();
     let (cluster, tags) = (movie.fragment(0), movie.tags(&[("colour", "red")]));
-    let body = [movie.header(), cluster.clone(), tags.clone(), movie.end_of_fragment()].concat();
+    let body = [
+        movie.header(),
+        cluster.clone(),
+        tags.clone(),
+        movie.end_of_fragment(),
+    ]
+    .concat();
     upload(server.address(), "cam", &body).await;
     let chunks = earliest(&server, "cam").await;
     let chunk = &chunks[0];
@@ -89,14 +124,23 @@ async fn a_chunk_is_the_producers_document_with_the_services_tags() {
         ]
     );
     let at = |part: &[u8]| {
-        let found = chunk.bytes.windows(part.len()).position(|window| window == part);
+        let found = chunk
+            .bytes
+            .windows(part.len())
+            .position(|window| window == part);
         found.expect("it is there, byte for byte")
     };
     assert_eq!(at(&movie.header()), 0);
     assert_eq!(at(&tags), at(&cluster) + cluster.len());
-    assert_eq!(chunk.tag("AWS_KINESISVIDEO_CONTINUATION_TOKEN"), Some(chunk.number.as_str()));
+    assert_eq!(
+        chunk.tag("AWS_KINESISVIDEO_CONTINUATION_TOKEN"),
+        Some(chunk.number.as_str())
+    );
     let producer = format!("{}.{:03}", START_MS / 1000, START_MS % 1000);
-    assert_eq!(chunk.tag("AWS_KINESISVIDEO_PRODUCER_TIMESTAMP"), Some(producer.as_str()));
+    assert_eq!(
+        chunk.tag("AWS_KINESISVIDEO_PRODUCER_TIMESTAMP"),
+        Some(producer.as_str())
+    );
     server.stop().await;
 }
 
@@ -111,11 +155,13 @@ async fn frames(response: &mut Response, body: &mut Vec<u8>, count: usize) {
 #[tokio::test]
 async fn a_reader_sees_each_frame_before_the_next_is_sent() {
     for retention_hours in [24, 0] {
-        let server = start().await;
+        let server = start_to_follow().await;
         create(server.address(), "cam", retention_hours).await;
         let mut put = Put::open(server.address(), "cam").await;
         let mut movie = Movie::new();
-        put.send(&[movie.header(), movie.cluster(START_MS)].concat()).await.expect("taken");
+        put.send(&[movie.header(), movie.cluster(START_MS)].concat())
+            .await
+            .expect("taken");
         put.send(&movie.frame(1, START_MS)).await.expect("taken");
         put.until(|ack| matches!(ack, Ack::Buffering(_))).await;
         let json = r#"{"StreamName":"cam","StartSelector":{"StartSelectorType":"NOW"}}"#;
@@ -127,7 +173,9 @@ async fn a_reader_sees_each_frame_before_the_next_is_sent() {
                 let start = movie.cluster(START_MS + at * 200);
                 put.send(&start).await.expect("taken");
             }
-            put.send(&movie.frame(1, START_MS + at * 200)).await.expect("taken");
+            put.send(&movie.frame(1, START_MS + at * 200))
+                .await
+                .expect("taken");
             frames(&mut reader, &mut body, at as usize + 1).await;
         }
         put.end().await;
@@ -144,10 +192,12 @@ async fn a_reader_sees_each_frame_before_the_next_is_sent() {
 
 #[tokio::test]
 async fn what_is_stored_and_what_is_live_join_without_a_gap() {
-    let (server, before) = five().await;
+    let (server, before) = five(start_to_follow().await).await;
     let mut put = Put::open(server.address(), "cam").await;
     let mut movie = Movie::new();
-    put.send(&[movie.header(), movie.fragment(5)].concat()).await.expect("taken");
+    put.send(&[movie.header(), movie.fragment(5)].concat())
+        .await
+        .expect("taken");
     put.until(|ack| matches!(ack, Ack::Buffering(_))).await;
     let json = r#"{"StreamName":"cam","StartSelector":{"StartSelectorType":"EARLIEST"}}"#;
     let mut reader = open(server.address(), "/getMedia", json).await;
@@ -163,7 +213,9 @@ async fn what_is_stored_and_what_is_live_join_without_a_gap() {
     }
     let chunks = movie::chunks(&body);
     let starts: Vec<_> = chunks.iter().map(Chunk::first_ms).collect();
-    let expected: Vec<_> = (0..20).map(|index| START_MS + index * FRAGMENT_MS).collect();
+    let expected: Vec<_> = (0..20)
+        .map(|index| START_MS + index * FRAGMENT_MS)
+        .collect();
     assert_eq!(starts, expected);
     assert_eq!(chunks[0].number, before[0].as_str());
     assert!(chunks.iter().all(Chunk::is_whole));
@@ -172,11 +224,13 @@ async fn what_is_stored_and_what_is_live_join_without_a_gap() {
 
 #[tokio::test]
 async fn a_fragment_that_fails_ends_the_response_without_its_last_tags() {
-    let server = start().await;
+    let server = start_to_follow().await;
     create(server.address(), "cam", 24).await;
     let mut put = Put::open(server.address(), "cam").await;
     let mut movie = Movie::new();
-    put.send(&[movie.header(), movie.fragment(0), movie.fragment(1)].concat()).await.expect("taken");
+    put.send(&[movie.header(), movie.fragment(0), movie.fragment(1)].concat())
+        .await
+        .expect("taken");
     put.until(|ack| matches!(ack, Ack::Persisted(_))).await;
     let json = r#"{"StreamName":"cam","StartSelector":{"StartSelectorType":"EARLIEST"}}"#;
     let mut reader = open(server.address(), "/getMedia", json).await;
@@ -188,7 +242,14 @@ async fn a_fragment_that_fails_ends_the_response_without_its_last_tags() {
         body.extend(chunk);
     }
     let chunks = movie::chunks(&body);
-    assert_eq!(chunks.iter().map(Chunk::is_whole).collect::<Vec<_>>(), [true, false]);
-    assert_eq!(earliest(&server, "cam").await.len(), 1, "nobody begins to read it any more");
+    assert_eq!(
+        chunks.iter().map(Chunk::is_whole).collect::<Vec<_>>(),
+        [true, false]
+    );
+    assert_eq!(
+        earliest(&server, "cam").await.len(),
+        1,
+        "nobody begins to read it any more"
+    );
     server.stop().await;
 }

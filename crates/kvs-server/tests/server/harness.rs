@@ -15,13 +15,24 @@ use tokio::time::timeout;
 /// No answer of a server on this machine takes longer; a test that waits so long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A reader of a stream that nobody writes to ends soon.
-const READER_IDLE: Duration = Duration::from_millis(100);
+/// What is stored is all there when a test reads it back: nothing has to be waited for.
+const READER_IDLE: Duration = Duration::from_millis(50);
+/// A test that writes while it reads is not cut short, however busy the machine is.
+const FOLLOWER_IDLE: Duration = Duration::from_secs(3);
 
 /// Starts a server that keeps everything in memory.
 pub(crate) async fn start() -> Handle {
+    start_with_idle(READER_IDLE).await
+}
+
+/// Starts a server whose readers wait for what is yet to be written.
+pub(crate) async fn start_to_follow() -> Handle {
+    start_with_idle(FOLLOWER_IDLE).await
+}
+
+async fn start_with_idle(idle: Duration) -> Handle {
     let config = Config {
-        get_media_idle: Some(READER_IDLE),
+        get_media_idle: Some(idle),
         ..Config::default()
     };
     Server::start(config)

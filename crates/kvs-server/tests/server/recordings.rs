@@ -35,14 +35,20 @@ fn clusters(body: &[u8]) -> (usize, bool) {
 }
 
 fn header(head: &str, name: &str) -> String {
-    let line = head.lines().find(|line| line.starts_with(name)).expect("the header is there");
+    let line = head
+        .lines()
+        .find(|line| line.starts_with(name))
+        .expect("the header is there");
     line.split_once(": ").expect("a header").1.to_owned()
 }
 
 /// Sends a body with its own head, in chunks of the size that AWS's producer sends a backlog in.
 async fn replay(case: &Path, head: &str, body: &[u8]) -> (Vec<Ack>, bool) {
     let folder = tempfile::tempdir().expect("a folder");
-    let config = Config { credentials: Some(credentials(&folder, "")), ..Config::default() };
+    let config = Config {
+        credentials: Some(credentials(&folder, "")),
+        ..Config::default()
+    };
     let server = Server::start(config).await.expect("a good file");
     let stream = header(head, "x-amzn-stream-name");
     let json = format!(r#"{{"StreamName":"{stream}","DataRetentionInHours":2}}"#);
@@ -67,7 +73,10 @@ async fn every_body_is_taken_with_its_own_head() {
     for case in std::fs::read_dir(&folder).expect("the recordings are there") {
         for file in std::fs::read_dir(case.expect("a folder").path()).expect("a folder") {
             let path = file.expect("a file").path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
             if !name.ends_with("_putMedia.mkv") {
                 continue;
             }
@@ -75,7 +84,11 @@ async fn every_body_is_taken_with_its_own_head() {
             let head = std::fs::read_to_string(path.with_extension("head")).expect("its head");
             let body = std::fs::read(&path).expect("its body");
             let (acks, continued) = replay(&path, &head, &body).await;
-            assert!(continued, "{}: 100 Continue before any body", path.display());
+            assert!(
+                continued,
+                "{}: 100 Continue before any body",
+                path.display()
+            );
             check(&path, &body, &acks);
         }
     }
@@ -97,7 +110,11 @@ async fn a_whole_body_is_persisted_to_its_last_fragment() {
 fn check(path: &Path, body: &[u8], acks: &[Ack]) {
     let (whole, cut) = clusters(body);
     let said = short(acks);
-    let count = |kind: &str| said.split(' ').filter(|word| word.starts_with(kind)).count();
+    let count = |kind: &str| {
+        said.split(' ')
+            .filter(|word| word.starts_with(kind))
+            .count()
+    };
     let name = path.display();
     assert_eq!(count("P"), whole, "{name}: {said}");
     assert_eq!(count("R"), whole, "{name}: {said}");

