@@ -1,7 +1,7 @@
 //! GStreamer elements for Amazon Kinesis Video Streams.
 //!
-//! `kvssink` sends video and audio to the service. It talks to AWS and to `kvs-server` through
-//! the same code: only the `endpoint` property differs.
+//! `kvssink` sends video and audio to the service, `kvssrc` reads them. Both talk to AWS and to
+//! `kvs-server` through the same code: only the `endpoint` property differs.
 //!
 //! This crate turns buffers into frames and back, and nothing else: the sessions with the service
 //! are `kvs-client`'s, the bytes of Matroska `kvs-media`'s.
@@ -11,6 +11,7 @@ mod caps;
 #[allow(dead_code, reason = "the elements use it as they land")]
 mod connection_settings;
 mod kvssink;
+mod kvssrc;
 #[allow(dead_code, reason = "the elements use it as they land")]
 mod lock;
 mod log;
@@ -26,6 +27,7 @@ mod plugin {
 
     fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
         crate::log::forward_client_events();
+        crate::kvssrc::register(plugin)?;
         crate::kvssink::register(plugin)
     }
 

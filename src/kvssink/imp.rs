@@ -54,4 +54,17 @@ impl ObjectImpl for KvsSink {
 }
 
 impl GstObjectImpl for KvsSink {}
-impl ElementImpl for KvsSink {}
+
+impl ElementImpl for KvsSink {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Kinesis Video Streams sink",
+                "Sink/Video/Network",
+                "Sends video and audio to Amazon Kinesis Video Streams",
+                "The gst-plugin-kvs authors",
+            )
+        });
+        Some(&METADATA)
+    }
+}

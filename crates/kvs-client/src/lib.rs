@@ -23,5 +23,6 @@ pub use consumer::{
 };
 pub use control::{DataApi, NewStream, StreamDescription};
 pub use credentials::{CredentialSource, Secret, StaticCredentials};
+pub use kvs_protocol::{FragmentNumber, Timestamp};
 pub use service::Service;
 pub use service_error::{ErrorKind, ServiceError};

@@ -1,0 +1,220 @@
+//! A viewer for tests: `kvssrc` with an appsink on each pad, and all that happens in one channel.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use gst::prelude::*;
+
+/// How long something may take to happen before the test fails.
+const WAIT: Duration = Duration::from_secs(15);
+
+/// Something that was seen.
+#[derive(Debug)]
+pub(super) enum Seen {
+    Frame {
+        pad: String,
+        buffer: gst::Buffer,
+        segment: gst::FormattedSegment<gst::ClockTime>,
+        caps: gst::Caps,
+    },
+    Eos {
+        pad: String,
+    },
+    NoMorePads,
+    Message(gst::Structure),
+    Error {
+        error: gst::glib::Error,
+    },
+    PipelineEos,
+}
+
+pub(super) struct Viewer {
+    pub(super) pipeline: gst::Pipeline,
+    pub(super) element: gst::Element,
+    seen: Receiver<Seen>,
+}
+
+impl Viewer {
+    /// A pipeline with a `kvssrc`, whose pads get appsinks as they appear.
+    pub(super) fn new(url: &str, stream: &str, properties: &[(&str, &str)]) -> Self {
+        let element = gst::ElementFactory::make("kvssrc")
+            .property("endpoint", url)
+            .property("stream-name", stream)
+            .build()
+            .expect("kvssrc is registered");
+        for (name, value) in properties {
+            element.set_property_from_str(name, value);
+        }
+        let pipeline = gst::Pipeline::new();
+        pipeline.add(&element).expect("the pipeline is empty");
+        let (sender, seen) = channel();
+        let bus = pipeline.bus().expect("a pipeline has a bus");
+        bus.set_sync_handler({
+            let sender = sender.clone();
+            move |_, message| {
+                report(&sender, message);
+                gst::BusSyncReply::Drop
+            }
+        });
+        element.connect_no_more_pads({
+            let sender = sender.clone();
+            move |_| drop(sender.send(Seen::NoMorePads))
+        });
+        let weak = pipeline.downgrade();
+        element.connect_pad_added(move |_, pad| {
+            if let Some(pipeline) = weak.upgrade() {
+                link(&pipeline, pad, &sender);
+            }
+        });
+        Self {
+            pipeline,
+            element,
+            seen,
+        }
+    }
+
+    /// The same, and playing.
+    pub(super) fn play(url: &str, stream: &str, properties: &[(&str, &str)]) -> Self {
+        let viewer = Self::new(url, stream, properties);
+        viewer.set_state(gst::State::Playing);
+        viewer
+    }
+
+    pub(super) fn set_state(&self, state: gst::State) -> gst::StateChangeSuccess {
+        self.pipeline
+            .set_state(state)
+            .expect("the state can be changed")
+    }
+
+    /// What is seen next.
+    pub(super) fn next(&self) -> Seen {
+        self.seen
+            .recv_timeout(WAIT)
+            .expect("something happens in time")
+    }
+
+    /// What has been seen already.
+    pub(super) fn try_next(&self) -> Option<Seen> {
+        self.seen.try_recv().ok()
+    }
+
+    /// Skips to the next of a kind.
+    pub(super) fn find<T>(&self, wanted: impl Fn(Seen) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = wanted(self.next()) {
+                return found;
+            }
+        }
+    }
+
+    /// The bytes of the next `count` frames, each with its pad.
+    pub(super) fn frames(&self, count: usize) -> Vec<(String, Vec<u8>)> {
+        (0..count)
+            .map(|_| self.frame())
+            .map(|(pad, buffer)| (pad, bytes(&buffer)))
+            .collect()
+    }
+
+    /// The next frame.
+    pub(super) fn frame(&self) -> (String, gst::Buffer) {
+        self.find(|seen| match seen {
+            Seen::Frame { pad, buffer, .. } => Some((pad, buffer)),
+            Seen::Error { error } => panic!("{error}"),
+            Seen::Eos { pad } => panic!("EOS on {pad}"),
+            _ => None,
+        })
+    }
+
+    /// All frames until the pipeline ends.
+    pub(super) fn until_eos(&self) -> Vec<(String, gst::Buffer)> {
+        let mut frames = Vec::new();
+        loop {
+            match self.next() {
+                Seen::Frame { pad, buffer, .. } => frames.push((pad, buffer)),
+                Seen::Error { error } => panic!("{error}"),
+                Seen::PipelineEos => return frames,
+                _ => {}
+            }
+        }
+    }
+
+    /// The text of the next error.
+    pub(super) fn error(&self) -> gst::glib::Error {
+        self.find(|seen| match seen {
+            Seen::Error { error } => Some(error),
+            _ => None,
+        })
+    }
+
+    /// The next element message of that name.
+    pub(super) fn message(&self, name: &str) -> gst::Structure {
+        self.find(|seen| match seen {
+            Seen::Message(structure) if structure.name() == name => Some(structure),
+            Seen::Error { error } => panic!("{error}"),
+            _ => None,
+        })
+    }
+
+    pub(super) fn stat(&self, name: &str) -> u64 {
+        let stats: gst::Structure = self.element.property("stats");
+        stats.get(name).expect("a counter")
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        let _ends_in_any_case = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+pub(super) fn bytes(buffer: &gst::Buffer) -> Vec<u8> {
+    buffer.map_readable().expect("readable").to_vec()
+}
+
+fn report(sender: &Sender<Seen>, message: &gst::Message) {
+    let seen = match message.view() {
+        gst::MessageView::Error(error) => Seen::Error {
+            error: error.error(),
+        },
+        gst::MessageView::Eos(_) => Seen::PipelineEos,
+        gst::MessageView::Element(element) => match element.structure() {
+            Some(structure) => Seen::Message(structure.to_owned()),
+            None => return,
+        },
+        _ => return,
+    };
+    // The test may have ended.
+    let _ = sender.send(seen);
+}
+
+fn link(pipeline: &gst::Pipeline, pad: &gst::Pad, sender: &Sender<Seen>) {
+    let name = pad.name().to_string();
+    let (eos_name, eos_sender) = (name.clone(), sender.clone());
+    let sender = sender.clone();
+    let callbacks = gst_app::AppSinkCallbacks::builder()
+        .new_sample(move |sink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            let segment = sample.segment().expect("a sample has a segment");
+            let _ = sender.send(Seen::Frame {
+                pad: name.clone(),
+                buffer: sample.buffer_owned().expect("a sample has a buffer"),
+                segment: segment.downcast_ref().expect("in TIME").clone(),
+                caps: sample.caps_owned().expect("a sample has caps"),
+            });
+            Ok(gst::FlowSuccess::Ok)
+        })
+        .eos(move |_| {
+            let _ = eos_sender.send(Seen::Eos {
+                pad: eos_name.clone(),
+            });
+        })
+        .build();
+    let sink = gst_app::AppSink::builder()
+        .sync(false)
+        .callbacks(callbacks)
+        .build();
+    pipeline.add(&sink).expect("the sink is new");
+    sink.sync_state_with_parent().expect("the sink starts");
+    let sink_pad = sink.static_pad("sink").expect("a sink has a pad");
+    pad.link(&sink_pad).expect("an appsink takes anything");
+}
