@@ -26,7 +26,7 @@ use crate::ingest::{self, Budget, OPEN_BYTES_MAX};
 use crate::live::{Live, LiveSettings, LiveStream};
 use crate::random;
 use crate::server::StartError;
-use crate::store::{Store, StoreError, Stream};
+use crate::store::{Store, StoreConfig, StoreError, Stream};
 
 /// One server's state. Requests hold it together with what they need of it.
 #[derive(Debug)]
@@ -54,7 +54,15 @@ impl App {
         let hosts = Hosts::new(&config, address)?;
         let region = region(&config)?;
         let default_key = default_key(&config)?;
-        let store = Store::open(Arc::clone(&config.clock))?;
+        let place = match &config.data {
+            Some(data) => StoreConfig::on_disk(data),
+            None => StoreConfig::in_memory(),
+        };
+        let place = StoreConfig {
+            master_key: config.master_key.clone(),
+            ..place
+        };
+        let store = Store::open(&place, Arc::clone(&config.clock))?;
         Ok(Arc::new(Self {
             auth,
             hosts,

@@ -1,0 +1,102 @@
+//! Changes of the streams themselves: create, update, delete.
+
+use std::sync::Arc;
+
+use super::engine::Engine;
+use super::error::StoreError;
+use super::index::Reserved;
+use super::keys;
+use super::state::RESERVED_NUMBERS;
+use super::stream::{NewStream, Stream, StreamId};
+use super::writer::Act;
+
+/// Does it and answers.
+pub(super) fn perform(engine: &mut Engine, act: Act) {
+    // A caller that is gone needs no answer.
+    match act {
+        Act::Create { new, reply } => drop(reply.send(create(engine, new))),
+        Act::Update {
+            expected,
+            stream,
+            reply,
+        } => {
+            drop(reply.send(update(engine, &expected, stream)));
+        }
+        Act::Delete { stream, reply } => drop(reply.send(delete(engine, stream))),
+        Act::Checkpoint { reply } => drop(reply.send(engine.change_now(|_| Ok(())))),
+    }
+}
+
+/// Answers that it cannot be done.
+pub(super) fn refuse(act: Act, error: &StoreError) {
+    match act {
+        Act::Create { reply, .. } | Act::Update { reply, .. } => {
+            drop(reply.send(Err(error.again())));
+        }
+        Act::Delete { reply, .. } | Act::Checkpoint { reply } => {
+            drop(reply.send(Err(error.again())));
+        }
+    }
+}
+
+/// Key first, then the row: a key without a stream is destroyed at the next start.
+fn create(engine: &mut Engine, new: NewStream) -> Result<Arc<Stream>, StoreError> {
+    let shared = Arc::clone(&engine.shared);
+    if shared.stream_named(new.name.as_str()).is_some() {
+        return Err(StoreError::Exists);
+    }
+    let created = engine.change_now(|changes| {
+        let id = changes.new_stream_id()?;
+        let key = keys::create(
+            shared.disk.as_ref(),
+            &shared.folder.master,
+            id,
+            shared.random.as_ref(),
+        )?;
+        let stream = Stream {
+            id,
+            name: new.name,
+            created_ms: shared.clock.now_ms(),
+            version: new.version,
+            retention_hours: new.retention_hours,
+            device_name: new.device_name,
+            media_type: new.media_type,
+            kms_key_id: new.kms_key_id,
+            tags: new.tags,
+        };
+        changes.put_stream(&stream)?;
+        changes.reserve(
+            id,
+            Reserved {
+                sequence: RESERVED_NUMBERS,
+                server_ms: 0,
+            },
+        )?;
+        Ok((stream, key))
+    });
+    let (stream, key) = created.inspect_err(|error| engine.fail(error))?;
+    Ok(shared.add_stream(stream, key).info())
+}
+
+fn update(engine: &mut Engine, expected: &str, stream: Stream) -> Result<Arc<Stream>, StoreError> {
+    let live = engine.shared.stream(stream.id)?;
+    if live.info().version.as_str() != expected {
+        return Err(StoreError::VersionMismatch);
+    }
+    let changed = engine.change_now(|changes| changes.put_stream(&stream));
+    changed.inspect_err(|error| engine.fail(error))?;
+    let info = Arc::new(stream);
+    live.set_info(Arc::clone(&info));
+    Ok(info)
+}
+
+/// Row first, then the key: whatever happens in between, the next start destroys it.
+fn delete(engine: &mut Engine, stream: StreamId) -> Result<(), StoreError> {
+    let shared = Arc::clone(&engine.shared);
+    shared.stream(stream)?;
+    let changed = engine.change_now(|changes| changes.doom_stream(stream));
+    changed.inspect_err(|error| engine.fail(error))?;
+    shared.remove_stream(stream);
+    engine.doom(stream);
+    keys::destroy(shared.disk.as_ref(), stream)
+}

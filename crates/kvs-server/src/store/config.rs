@@ -1,0 +1,52 @@
+//! What a store is opened with.
+
+use std::path::PathBuf;
+
+/// `--memory` keeps this much, oldest out first.
+pub const MEMORY_BYTES_MAX: u64 = 1 << 30;
+/// Large enough that files are few, small enough that one is soon free to unlink.
+pub const SEGMENT_BYTES: u64 = 256 << 20;
+/// In memory a segment is what eviction takes at a time: 1.6 % of all.
+const MEMORY_SEGMENT_BYTES: u64 = 16 << 20;
+/// Below this, fragments are refused while deletes can still commit.
+const FREE_BYTES_MIN: u64 = 256 << 20;
+
+/// Where the fragments go, with what bounds.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The data folder; `None` keeps everything in memory.
+    pub data: Option<PathBuf>,
+    /// The file of the master key; `None` is `master.key` in the data folder, made there at the
+    /// first start.
+    pub master_key: Option<PathBuf>,
+    /// All fragments together; over it the oldest segment goes.
+    pub bytes_max: Option<u64>,
+    /// Fragments are refused when the disk has less room than this.
+    pub free_bytes_min: u64,
+    /// The size of a segment, which a single record may not exceed.
+    pub segment_bytes: u64,
+}
+
+impl StoreConfig {
+    /// A store in this folder, made if it does not exist.
+    pub fn on_disk(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: Some(data.into()),
+            master_key: None,
+            bytes_max: None,
+            free_bytes_min: FREE_BYTES_MIN,
+            segment_bytes: SEGMENT_BYTES,
+        }
+    }
+
+    /// A store that ends with the process.
+    pub fn in_memory() -> Self {
+        Self {
+            data: None,
+            master_key: None,
+            bytes_max: Some(MEMORY_BYTES_MAX),
+            free_bytes_min: 0,
+            segment_bytes: MEMORY_SEGMENT_BYTES.max(super::fragment::RECORD_BYTES_MAX),
+        }
+    }
+}

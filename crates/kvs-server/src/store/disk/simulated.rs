@@ -1,0 +1,429 @@
+//! A disk for tests that keeps only what was synced, and fails on demand.
+//!
+//! Between two `sync_data` of a file each 512-byte sector that was written may reach the disk or
+//! not, in any order; so may a change of its length, and, until `sync_dir`, each new, changed or
+//! removed name. [`SimulatedDisk::power_cut`] draws from a seed what did. A failed `sync_data`
+//! forgets what was pending as real kernels do: a later success does not bring it back.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::sparse::SparseBytes;
+use super::{Disk, DiskFile, DiskLock};
+use crate::store::random::SeededRandom;
+
+/// What a disk writes at once or not at all.
+const SECTOR_BYTES: usize = 512;
+
+type FileId = usize;
+
+/// What happens at the call of a certain number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The power is cut just before: this call and all later ones fail.
+    PowerCut,
+    /// This call alone fails, whatever it is.
+    Error,
+    /// The next `sync_data` at or after this call fails.
+    SyncError,
+}
+
+/// The disk; clones are the same disk.
+#[derive(Clone, Debug)]
+pub struct SimulatedDisk(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    random: SeededRandom,
+    calls: u64,
+    fault: Option<(u64, Fault)>,
+    dead: bool,
+    ignore_sync_data: bool,
+    free_bytes: u64,
+    locked: bool,
+    files: Vec<FileState>,
+    /// Names as the running system sees them.
+    names: BTreeMap<String, FileId>,
+    /// Names as they are on the disk.
+    durable_names: BTreeMap<String, FileId>,
+    /// Changes of names that no `sync_dir` has made durable.
+    pending_names: Vec<NameChange>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct FileState {
+    visible: SparseBytes,
+    durable: SparseBytes,
+    pending: Vec<Change>,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Write { offset: u64, bytes: Vec<u8> },
+    Punch { offset: u64, len: u64 },
+    SetLen(u64),
+}
+
+#[derive(Clone, Debug)]
+struct NameChange {
+    /// The names that come or go together.
+    names: Vec<(String, Option<FileId>)>,
+}
+
+impl FileState {
+    fn change(&mut self, change: Change) {
+        apply(&mut self.visible, &change);
+        self.pending.push(change);
+    }
+
+    /// All that is pending reaches the disk; what an earlier failure lost stays lost.
+    fn sync(&mut self) {
+        for change in std::mem::take(&mut self.pending) {
+            apply(&mut self.durable, &change);
+        }
+    }
+
+    /// Some of what is pending reaches the disk; the rest never will.
+    fn lose(&mut self, random: &SeededRandom) {
+        // All, nothing and any mixture are each worth a third of the tries.
+        let (keep_in, out_of) = [(1, 1), (0, 1), (1, 2)][random.below(3) as usize];
+        for change in std::mem::take(&mut self.pending) {
+            let keep = || random.below(out_of) < keep_in;
+            let Change::Write { offset, bytes } = &change else {
+                if keep() {
+                    apply(&mut self.durable, &change);
+                }
+                continue;
+            };
+            let mut at = *offset;
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                let room = SECTOR_BYTES - (at as usize % SECTOR_BYTES);
+                let (sector, tail) = rest.split_at(room.min(rest.len()));
+                if keep() {
+                    self.durable.write(at, sector);
+                }
+                at += sector.len() as u64;
+                rest = tail;
+            }
+        }
+    }
+}
+
+fn apply(bytes: &mut SparseBytes, change: &Change) {
+    match change {
+        Change::Write { offset, bytes: new } => bytes.write(*offset, new),
+        Change::Punch { offset, len } => bytes.punch(*offset, *len),
+        Change::SetLen(len) => bytes.set_len(*len),
+    }
+}
+
+fn rename_all(names: &mut BTreeMap<String, FileId>, change: &NameChange) {
+    for (name, id) in &change.names {
+        match id {
+            Some(id) => names.insert(name.clone(), *id),
+            None => names.remove(name),
+        };
+    }
+}
+
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+impl State {
+    /// Counts a call; the error that it is to meet.
+    fn call(&mut self, sync: bool) -> io::Result<()> {
+        self.calls += 1;
+        let fault = self
+            .fault
+            .filter(|(at, _)| *at <= self.calls)
+            .map(|(_, fault)| fault);
+        let fails = match fault {
+            Some(Fault::PowerCut) => {
+                self.dead = true;
+                true
+            }
+            Some(Fault::Error) => true,
+            Some(Fault::SyncError) => sync,
+            None => false,
+        };
+        if fails && !self.dead {
+            self.fault = None;
+        }
+        if fails || self.dead {
+            return Err(io::Error::other("simulated fault"));
+        }
+        Ok(())
+    }
+
+    fn rename(&mut self, change: NameChange) {
+        rename_all(&mut self.names, &change);
+        self.pending_names.push(change);
+    }
+
+    fn id(&self, path: &str) -> io::Result<FileId> {
+        Ok(*self.names.get(path).ok_or(io::ErrorKind::NotFound)?)
+    }
+}
+
+impl SimulatedDisk {
+    /// An empty disk whose losses this seed decides.
+    pub fn new(seed: u64) -> Self {
+        Self::with(State {
+            random: SeededRandom::new(seed),
+            calls: 0,
+            fault: None,
+            dead: false,
+            ignore_sync_data: false,
+            free_bytes: u64::MAX,
+            locked: false,
+            files: Vec::new(),
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            pending_names: Vec::new(),
+        })
+    }
+
+    fn with(state: State) -> Self {
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many calls there have been.
+    pub fn calls(&self) -> u64 {
+        self.state().calls
+    }
+
+    /// Lets something happen `after` so many further calls.
+    pub fn fault_after(&self, after: u64, fault: Fault) {
+        let mut state = self.state();
+        state.fault = Some((state.calls + after, fault));
+    }
+
+    /// Lets `sync_data` do nothing and say that it did: a store must not survive this.
+    pub fn ignore_sync_data(&self, ignore: bool) {
+        self.state().ignore_sync_data = ignore;
+    }
+
+    /// What `free_bytes` will answer.
+    pub fn set_free_bytes(&self, bytes: u64) {
+        self.state().free_bytes = bytes;
+    }
+
+    /// Cuts the power: every further call on this disk fails. What had reached the platters is
+    /// the disk that is returned.
+    pub fn power_cut(&self) -> Self {
+        let mut state = self.state();
+        state.dead = true;
+        let random = SeededRandom::new(state.random.next_u64());
+        let mut names = state.durable_names.clone();
+        for change in &state.pending_names {
+            if random.below(2) == 0 {
+                rename_all(&mut names, change);
+            }
+        }
+        let mut files = state.files.clone();
+        for file in &mut files {
+            file.lose(&random);
+            file.visible = file.durable.clone();
+        }
+        Self::with(State {
+            random,
+            calls: 0,
+            fault: None,
+            dead: false,
+            ignore_sync_data: false,
+            free_bytes: state.free_bytes,
+            locked: false,
+            files,
+            durable_names: names.clone(),
+            names,
+            pending_names: Vec::new(),
+        })
+    }
+
+    /// Every file with its bytes, for tests that look for what must not be there.
+    pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        let state = self.state();
+        let bytes = |id: FileId| {
+            let visible = &state.files[id].visible;
+            let mut bytes = vec![0; visible.len() as usize];
+            visible.read(0, &mut bytes).expect("it is that long");
+            bytes
+        };
+        state
+            .names
+            .iter()
+            .map(|(name, id)| (name.clone(), bytes(*id)))
+            .collect()
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn create_dir(&self, _path: &str) -> io::Result<()> {
+        self.state().call(false)
+    }
+
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        let mut state = self.state();
+        state.call(false)?;
+        let names = state.names.keys().filter(|name| folder_of(name) == path);
+        let plain = |name: &String| name.rsplit('/').next().unwrap_or_default().to_owned();
+        Ok(names.map(plain).collect())
+    }
+
+    fn create(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.state();
+        state.call(false)?;
+        if state.names.contains_key(path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let id = state.files.len();
+        state.files.push(FileState::default());
+        state.rename(NameChange {
+            names: vec![(path.to_owned(), Some(id))],
+        });
+        Ok(Arc::new(SimulatedFile {
+            disk: self.clone(),
+            id,
+        }))
+    }
+
+    fn open(&self, path: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.state();
+        state.call(false)?;
+        let id = state.id(path)?;
+        Ok(Arc::new(SimulatedFile {
+            disk: self.clone(),
+            id,
+        }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.call(false)?;
+        let id = state.id(from)?;
+        let names = vec![(from.to_owned(), None), (to.to_owned(), Some(id))];
+        state.rename(NameChange { names });
+        Ok(())
+    }
+
+    fn unlink(&self, path: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.call(false)?;
+        state.id(path)?;
+        state.rename(NameChange {
+            names: vec![(path.to_owned(), None)],
+        });
+        Ok(())
+    }
+
+    fn sync_dir(&self, path: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.call(false)?;
+        let path = path.trim_end_matches('/');
+        let pending = std::mem::take(&mut state.pending_names);
+        for change in pending {
+            if folder_of(&change.names[0].0) == path {
+                rename_all(&mut state.durable_names, &change);
+            } else {
+                state.pending_names.push(change);
+            }
+        }
+        Ok(())
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let mut state = self.state();
+        state.call(false)?;
+        Ok(state.free_bytes)
+    }
+
+    fn lock(&self, _path: &str) -> io::Result<Option<Box<dyn DiskLock>>> {
+        let mut state = self.state();
+        state.call(false)?;
+        let free = !std::mem::replace(&mut state.locked, true);
+        Ok(free.then(|| Box::new(SimulatedLock(self.clone())) as Box<dyn DiskLock>))
+    }
+}
+
+#[derive(Debug)]
+struct SimulatedLock(SimulatedDisk);
+
+impl DiskLock for SimulatedLock {}
+
+impl Drop for SimulatedLock {
+    fn drop(&mut self) {
+        self.0.state().locked = false;
+    }
+}
+
+struct SimulatedFile {
+    disk: SimulatedDisk,
+    id: FileId,
+}
+
+impl std::fmt::Debug for SimulatedFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SimulatedFile({})", self.id)
+    }
+}
+
+impl SimulatedFile {
+    fn call<T>(&self, act: impl FnOnce(&mut FileState) -> T) -> io::Result<T> {
+        let mut state = self.disk.state();
+        state.call(false)?;
+        Ok(act(&mut state.files[self.id]))
+    }
+}
+
+impl DiskFile for SimulatedFile {
+    fn len(&self) -> io::Result<u64> {
+        self.call(|file| file.visible.len())
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.call(|file| file.visible.read(offset, out))?
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.call(|file| {
+            file.change(Change::Write {
+                offset,
+                bytes: bytes.to_vec(),
+            });
+        })
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.call(|file| file.change(Change::SetLen(len)))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let state = &mut *state;
+        let called = state.call(true);
+        let file = &mut state.files[self.id];
+        match called {
+            Ok(()) if state.ignore_sync_data => {}
+            Ok(()) => file.sync(),
+            Err(error) => {
+                if !state.dead {
+                    file.lose(&state.random);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn punch_hole(&self, offset: u64, len: u64) -> io::Result<bool> {
+        self.call(|file| file.change(Change::Punch { offset, len }))?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,423 @@
+//! The engine: stores a group, and answers everyone in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+
+use super::config::StoreConfig;
+use super::error::StoreError;
+use super::index::{Changes, Reserved, Row};
+use super::reclaim::Reclaim;
+use super::record::BLOCK_BYTES;
+use super::segments::{self, Place, Tail};
+use super::state::{RESERVED_NUMBERS, Shared};
+use super::stream::StreamId;
+use super::writer::{Append, Group, Reserve};
+use super::{acts, evict, recovery};
+
+/// So much a start after a crash has to read again, and so seldom the index is synced.
+pub(super) const CHECKPOINT_MS: u64 = 1000;
+
+/// So many rows of a deleted stream go at a time, while others are waiting to be stored.
+const PURGE_ROWS: usize = 1000;
+
+/// Owned by the writer thread; nothing else changes the disk but the reclaimer.
+pub(super) struct Engine {
+    pub(super) shared: Arc<Shared>,
+    bytes_max: Option<u64>,
+    free_bytes_min: u64,
+    segment_bytes: u64,
+    tail: Tail,
+    /// The blocks in use of each segment, as the index has them.
+    live: BTreeMap<u32, u32>,
+    /// Segments that the reclaimer has been asked to unlink.
+    unlinking: BTreeSet<u32>,
+    doomed: Vec<StreamId>,
+    reclaimer: Option<(Sender<Reclaim>, JoinHandle<()>)>,
+    /// When the last checkpoint was made, and whether it is the truth still.
+    checkpoint_ms: u64,
+    dirty: bool,
+    /// The index has failed and has to be opened again.
+    broken: bool,
+}
+
+/// What a transaction has changed, to be acted on once it is committed.
+#[derive(Default)]
+struct Outcome {
+    live: BTreeMap<u32, u32>,
+    freed: Vec<(Place, u32)>,
+    reserved: Vec<(StreamId, u64)>,
+    purged: Option<StreamId>,
+}
+
+impl Engine {
+    /// Opens the index and brings it up to date.
+    pub(super) fn open(shared: Arc<Shared>, config: &StoreConfig) -> Result<Self, StoreError> {
+        let mut engine = Self {
+            checkpoint_ms: shared.clock.monotonic_ms(),
+            shared,
+            bytes_max: config.bytes_max,
+            free_bytes_min: config.free_bytes_min,
+            segment_bytes: config.segment_bytes,
+            tail: Tail::new(config.segment_bytes, 0),
+            live: BTreeMap::new(),
+            unlinking: BTreeSet::new(),
+            doomed: Vec::new(),
+            reclaimer: None,
+            dirty: false,
+            broken: false,
+        };
+        engine.open_index()?;
+        Ok(engine)
+    }
+
+    fn open_index(&mut self) -> Result<(), StoreError> {
+        self.shared.open_index()?;
+        self.shared.load_streams()?;
+        let next = recovery::recover(&self.shared)?;
+        let snapshot = self.shared.snapshot()?;
+        self.tail = Tail::new(self.segment_bytes, next);
+        self.live = snapshot.segments()?.into_iter().collect();
+        self.doomed = snapshot.doomed()?;
+        self.dirty = false;
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Takes the reclaimer, and gives it what an earlier process did not come to.
+    pub(super) fn start(
+        &mut self,
+        sender: Sender<Reclaim>,
+        thread: JoinHandle<()>,
+    ) -> Result<(), StoreError> {
+        self.reclaimer = Some((sender, thread));
+        for segment in segments::list(self.shared.disk.as_ref())? {
+            self.live.entry(segment).or_insert(0);
+        }
+        self.unlink_empty();
+        self.reclaim_places(self.shared.snapshot()?.free()?);
+        Ok(())
+    }
+
+    /// Whether there is work without a command.
+    pub(super) fn has_more(&self) -> bool {
+        !self.doomed.is_empty() && !self.broken
+    }
+
+    /// Stores a group and answers it.
+    pub(super) fn store(&mut self, group: Group) {
+        if self.broken
+            && let Err(error) = self.open_index()
+        {
+            tracing::error!(%error, "the index cannot be opened again yet");
+            return refuse(group, &error);
+        }
+        let Group {
+            appends,
+            reserves,
+            reclaimed,
+            act,
+        } = group;
+        let mut appends = self.admit(appends);
+        let mut abandoned = false;
+        let places = self.write(&appends, &mut abandoned);
+        let places = places.unwrap_or_else(|error| {
+            tracing::error!(%error, "fragments could not be stored");
+            refuse_appends(std::mem::take(&mut appends), &error);
+            Vec::new()
+        });
+        let rows = appends.iter().zip(places);
+        let rows: Vec<Row> = rows
+            .map(|(a, place)| Row::new(&a.record.header, place))
+            .collect();
+        match self.commit(&rows, &reserves, &reclaimed, abandoned) {
+            Ok(()) => {
+                // A receiver that is gone needs no answer, here and below.
+                appends
+                    .into_iter()
+                    .for_each(|append| drop(append.done.send(Ok(()))));
+                let replies = reserves.into_iter().filter_map(|reserve| reserve.reply);
+                replies.for_each(|reply| drop(reply.send(Ok(()))));
+            }
+            Err(error) => {
+                self.fail(&error);
+                refuse_appends(appends, &error);
+                refuse_reserves(reserves, &error);
+            }
+        }
+        if let Some(act) = act {
+            acts::perform(self, act);
+        }
+    }
+
+    /// The index can no longer be trusted to say what is committed.
+    pub(super) fn fail(&mut self, error: &StoreError) {
+        tracing::error!(%error, "the index failed");
+        self.broken = true;
+    }
+
+    /// Refuses what cannot be stored.
+    fn admit(&self, appends: Vec<Append>) -> Vec<Append> {
+        if appends.is_empty() {
+            return appends;
+        }
+        let free = self.shared.disk.free_bytes();
+        let full = free.is_ok_and(|free| free < self.free_bytes_min);
+        let admit = |append: Append| {
+            let refused = if full {
+                StoreError::DiskFull
+            } else if self.shared.stream(append.record.header.stream).is_err() {
+                StoreError::NoStream
+            } else {
+                return Some(append);
+            };
+            drop(append.done.send(Err(refused)));
+            None
+        };
+        appends.into_iter().filter_map(admit).collect()
+    }
+
+    /// Writes the records, if need be once more in a new segment.
+    fn write(
+        &mut self,
+        appends: &[Append],
+        abandoned: &mut bool,
+    ) -> Result<Vec<Place>, StoreError> {
+        if appends.is_empty() {
+            return Ok(Vec::new());
+        }
+        let records: Vec<&[u8]> = appends.iter().map(|a| a.record.bytes.as_slice()).collect();
+        self.tail
+            .write(self.shared.disk.as_ref(), &records)
+            .or_else(|error| {
+                tracing::warn!(%error, "the group goes into a new segment");
+                *abandoned = true;
+                self.tail.write(self.shared.disk.as_ref(), &records)
+            })
+    }
+
+    /// One transaction for all that the group changes in the index.
+    fn commit(
+        &mut self,
+        rows: &[Row],
+        reserves: &[Reserve],
+        reclaimed: &[Reclaim],
+        abandoned: bool,
+    ) -> Result<(), StoreError> {
+        let now_ms = self.shared.clock.monotonic_ms();
+        let due = self.dirty && now_ms.saturating_sub(self.checkpoint_ms) >= CHECKPOINT_MS;
+        let victims = self.victims(rows)?;
+        let purge = self.doomed.first().copied();
+        let nothing = rows.is_empty() && reserves.is_empty() && reclaimed.is_empty();
+        if nothing && !due && purge.is_none() {
+            return Ok(());
+        }
+        let must = !reserves.is_empty() || purge.is_some() || !victims.is_empty();
+        // After a failed sync recovery must never look at that segment again.
+        let durable = due || must || abandoned;
+        let end = self.tail.end();
+        let shared = Arc::clone(&self.shared);
+        let outcome = shared.with_index(|index| {
+            index.change(durable, |changes| {
+                let mut outcome = Outcome::default();
+                rows.iter().try_for_each(|row| changes.insert(row))?;
+                victims
+                    .iter()
+                    .try_for_each(|row| evict::remove(changes, row))?;
+                outcome.reserved = reserve(&shared, changes, reserves)?;
+                forget(changes, reclaimed)?;
+                purge
+                    .map(|stream| purge_rows(changes, stream, &mut outcome))
+                    .transpose()?;
+                changes.set_checkpoint(end)?;
+                outcome.live = std::mem::take(&mut changes.live);
+                Ok(outcome)
+            })
+        })?;
+        self.dirty = !durable;
+        if durable {
+            self.checkpoint_ms = now_ms;
+        }
+        self.committed(outcome, reclaimed, durable);
+        Ok(())
+    }
+
+    /// Acts on what is committed.
+    fn committed(&mut self, outcome: Outcome, reclaimed: &[Reclaim], durable: bool) {
+        self.live.extend(outcome.live);
+        for reclaim in reclaimed {
+            if let Reclaim::Segment(segment) = reclaim {
+                self.live.remove(segment);
+                self.unlinking.remove(segment);
+            }
+        }
+        for (stream, reserved) in outcome.reserved {
+            if let Ok(stream) = self.shared.stream(stream) {
+                stream.reserved.fetch_max(reserved, Ordering::AcqRel);
+            }
+        }
+        if let Some(stream) = outcome.purged {
+            self.doomed.retain(|doomed| *doomed != stream);
+        }
+        if durable {
+            self.unlink_empty();
+            self.reclaim_places(outcome.freed);
+        }
+    }
+
+    /// The rows that have to go so that these find room.
+    fn victims(&mut self, rows: &[Row]) -> Result<Vec<Row>, StoreError> {
+        let Some(bytes_max) = self.bytes_max else {
+            return Ok(Vec::new());
+        };
+        let coming: u64 = rows.iter().map(|row| u64::from(row.blocks())).sum();
+        let mut blocks = coming + self.live.values().map(|live| u64::from(*live)).sum::<u64>();
+        let mut victims = Vec::new();
+        let filled: Vec<_> = self.live.iter().filter(|(_, live)| **live > 0).collect();
+        for (segment, live) in filled {
+            if blocks * BLOCK_BYTES <= bytes_max || self.tail.current() == Some(*segment) {
+                break;
+            }
+            victims.extend(evict::rows_in(self.shared.disk.as_ref(), *segment)?);
+            blocks -= u64::from(*live);
+        }
+        Ok(victims)
+    }
+
+    fn unlink_empty(&mut self) {
+        let current = self.tail.current();
+        let empty = self
+            .live
+            .iter()
+            .filter(|(_, live)| **live == 0)
+            .map(|(segment, _)| *segment);
+        let empty: Vec<u32> = empty.filter(|segment| Some(*segment) != current).collect();
+        for segment in empty {
+            if self.unlinking.insert(segment) {
+                self.reclaim(Reclaim::Segment(segment));
+            }
+        }
+    }
+
+    fn reclaim_places(&self, mut places: Vec<(Place, u32)>) {
+        places.retain(|(place, _)| !self.unlinking.contains(&place.segment));
+        if !places.is_empty() {
+            self.reclaim(Reclaim::Places(places));
+        }
+    }
+
+    fn reclaim(&self, reclaim: Reclaim) {
+        if let Some((sender, _)) = &self.reclaimer {
+            // It ends after us.
+            let _ = sender.send(reclaim);
+        }
+    }
+
+    /// A transaction of its own, durable when this returns.
+    pub(super) fn change_now<T>(
+        &mut self,
+        change: impl FnOnce(&mut Changes<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let end = self.tail.end();
+        let shared = Arc::clone(&self.shared);
+        let changed = shared.with_index(|index| {
+            index.change(true, |changes| {
+                changes.set_checkpoint(end)?;
+                change(changes)
+            })
+        })?;
+        self.dirty = false;
+        self.checkpoint_ms = self.shared.clock.monotonic_ms();
+        Ok(changed)
+    }
+
+    /// The rows of a deleted stream are to go, a batch with each group.
+    pub(super) fn doom(&mut self, stream: StreamId) {
+        self.doomed.push(stream);
+    }
+
+    /// Leaves nothing for recovery to do, and ends the reclaimer.
+    pub(super) fn close(mut self) {
+        if self.dirty
+            && !self.broken
+            && let Err(error) = self.change_now(|_| Ok(()))
+        {
+            tracing::warn!(%error, "the next start will have to recover");
+        }
+        if let Some((sender, thread)) = self.reclaimer.take() {
+            drop(sender);
+            if thread.join().is_err() {
+                tracing::error!("the reclaimer failed");
+            }
+        }
+    }
+}
+
+fn reserve(
+    shared: &Shared,
+    changes: &mut Changes<'_>,
+    reserves: &[Reserve],
+) -> Result<Vec<(StreamId, u64)>, StoreError> {
+    let mut reserved = Vec::new();
+    for reserve in reserves {
+        let Ok(stream) = shared.stream(reserve.stream) else {
+            continue;
+        };
+        let sequence = stream.reserved.load(Ordering::Acquire) + RESERVED_NUMBERS;
+        changes.reserve(
+            reserve.stream,
+            Reserved {
+                sequence,
+                server_ms: reserve.server_ms,
+            },
+        )?;
+        reserved.push((reserve.stream, sequence));
+    }
+    Ok(reserved)
+}
+
+fn forget(changes: &mut Changes<'_>, reclaimed: &[Reclaim]) -> Result<(), StoreError> {
+    reclaimed.iter().try_for_each(|reclaim| match reclaim {
+        Reclaim::Places(places) => changes.remove_free(places),
+        Reclaim::Segment(segment) => changes.remove_segment(*segment),
+    })
+}
+
+fn purge_rows(
+    changes: &mut Changes<'_>,
+    stream: StreamId,
+    outcome: &mut Outcome,
+) -> Result<(), StoreError> {
+    let rows = changes.first(stream, PURGE_ROWS)?;
+    for row in &rows {
+        changes.remove(row)?;
+        outcome.freed.push((row.place, row.blocks()));
+    }
+    changes.add_free(&outcome.freed)?;
+    if rows.len() < PURGE_ROWS {
+        changes.forget_doomed(stream)?;
+        outcome.purged = Some(stream);
+    }
+    Ok(())
+}
+
+fn refuse(group: Group, error: &StoreError) {
+    refuse_appends(group.appends, error);
+    refuse_reserves(group.reserves, error);
+    if let Some(act) = group.act {
+        acts::refuse(act, error);
+    }
+}
+
+fn refuse_appends(appends: Vec<Append>, error: &StoreError) {
+    appends
+        .into_iter()
+        .for_each(|append| drop(append.done.send(Err(error.again()))));
+}
+
+fn refuse_reserves(reserves: Vec<Reserve>, error: &StoreError) {
+    let replies = reserves.into_iter().filter_map(|reserve| reserve.reply);
+    replies.for_each(|reply| drop(reply.send(Err(error.again()))));
+}

@@ -1,0 +1,135 @@
+//! What the store refuses, with whose fault it is.
+
+use std::io;
+use std::path::PathBuf;
+
+use kvs_protocol::{AckError, ApiError, ErrorKind, FragmentNumber, FragmentParts};
+
+use super::format::FORMAT_VERSION;
+use super::stream::StreamId;
+
+/// Why the store could not do it. Each is one line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The caller's: the name is taken.
+    #[error("a stream of that name exists")]
+    Exists,
+    /// The caller's, or it was deleted meanwhile.
+    #[error("no such stream")]
+    NoStream,
+    /// The caller's, or its time has passed meanwhile.
+    #[error("no such fragment")]
+    NoFragment,
+    /// The caller's: somebody else changed the stream first.
+    #[error("the stream has another version by now")]
+    VersionMismatch,
+    /// The caller's: no record holds it.
+    #[error("the fragment has {0} bytes, more than a record holds")]
+    TooLarge(u64),
+    /// The disk has less room than the low-water mark.
+    #[error("the disk of the data folder is nearly full: free some room; ingest goes on by itself")]
+    DiskFull,
+    /// The disk failed.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// The disk's answer.
+        source: io::Error,
+    },
+    /// The index failed.
+    #[error("the index failed: {0}")]
+    Index(String),
+    /// The disk gave back other bytes than were written.
+    #[error(
+        "fragment {} of stream {} is damaged: {what}",
+        FragmentNumber::from_parts(*.number).as_str(), .stream.0
+    )]
+    Damaged {
+        /// Its stream.
+        stream: StreamId,
+        /// Its number.
+        number: FragmentParts,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A key that is missing, of the wrong form, or not the one it should be.
+    #[error("{0}")]
+    Key(String),
+    /// The data folder is held.
+    #[error(
+        "another kvs-server uses this data folder: stop it, or give this one another with --data"
+    )]
+    InUse,
+    /// The data folder was written by another version.
+    #[error(
+        "the data folder has format {found}, and this kvs-server knows {FORMAT_VERSION}: \
+         start the version of kvs-server that wrote it, or give another folder with --data"
+    )]
+    UnknownFormat {
+        /// What its FORMAT file says.
+        found: String,
+    },
+    /// The folder has files, and no FORMAT among them.
+    #[error(
+        "{} holds data but no FORMAT file: restore the file, or give an empty folder with --data",
+        .0.display()
+    )]
+    NotAStore(PathBuf),
+    /// There is nothing to check.
+    #[error("there is no store in {}: name its folder with --data", .0.display())]
+    NoStore(PathBuf),
+    /// The server stops, and the answer with it.
+    #[error("the server is stopping")]
+    Interrupted,
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// An error of the disk in the middle of something.
+    pub(super) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Io { doing, source }
+    }
+
+    /// What a producer is told.
+    pub fn ack_error(&self) -> AckError {
+        match self {
+            Self::NoStream => AckError::StreamNotActive,
+            Self::TooLarge(_) => AckError::MaxFragmentSizeReached,
+            Self::DiskFull | Self::Io { .. } => AckError::ArchivalError,
+            _ => AckError::InternalError,
+        }
+    }
+
+    /// The same once more, for everyone else of a group that failed.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::NoStream => Self::NoStream,
+            Self::DiskFull => Self::DiskFull,
+            Self::Io { doing, source } => Self::Io {
+                doing: doing.clone(),
+                source: io::Error::new(source.kind(), source.to_string()),
+            },
+            other => Self::Index(other.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Exists => Self::new(ErrorKind::ResourceInUse, "The stream exists already."),
+            StoreError::NoStream | StoreError::NoFragment => Self::stream_not_found(),
+            StoreError::VersionMismatch => Self::new(
+                ErrorKind::VersionMismatch,
+                "The stream has another version.",
+            ),
+            // The cause is for the server's log.
+            _ => Self::new(ErrorKind::InternalFailure, "The server could not do it."),
+        }
+    }
+}

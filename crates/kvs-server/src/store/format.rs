@@ -1,0 +1,136 @@
+//! The data folder: its lock, its format, its master key.
+
+use std::io;
+use std::path::Path;
+
+use super::disk::{self, Disk, DiskLock};
+use super::error::StoreError;
+use super::keys::{KEYS, Key, MASTER_KEY_FILE};
+use super::random::Random;
+use super::segments::SEGMENTS;
+
+/// The format that this version writes and reads.
+pub(super) const FORMAT_VERSION: u32 = 1;
+const FORMAT_FILE: &str = "FORMAT";
+const FORMAT_LABEL: &str = "kvs-server store ";
+const LOCK_FILE: &str = "LOCK";
+/// The file of the index.
+pub(super) const INDEX_FILE: &str = "index.redb";
+
+/// A data folder that is ours until this is dropped.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub(super) master: Key,
+    _lock: Box<dyn DiskLock>,
+}
+
+/// Takes the folder, and makes what is missing in one that is new.
+pub(super) fn open(
+    disk: &dyn Disk,
+    data: &Path,
+    master_key: Option<&Path>,
+    random: &dyn Random,
+) -> Result<Folder, StoreError> {
+    let lock = disk
+        .lock(LOCK_FILE)
+        .map_err(StoreError::io("lock the data folder"))?;
+    let lock = lock.ok_or(StoreError::InUse)?;
+    let exists = exists(disk)?;
+    if !exists {
+        check_empty(disk, data)?;
+    }
+    let master = match master_key {
+        Some(path) => read_key_file(path)?,
+        None => own_master_key(disk, exists, random)?,
+    };
+    if !exists {
+        initialise(disk).map_err(StoreError::io("make the data folder"))?;
+    }
+    Ok(Folder {
+        master,
+        _lock: lock,
+    })
+}
+
+/// Whether a store is there; an error where it is one that we do not know.
+pub(super) fn exists(disk: &dyn Disk) -> Result<bool, StoreError> {
+    let text = match disk::read_whole(disk, FORMAT_FILE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        read => read.map_err(StoreError::io("read the file FORMAT"))?,
+    };
+    let text = String::from_utf8_lossy(&text);
+    let found = text
+        .trim_end()
+        .strip_prefix(FORMAT_LABEL)
+        .unwrap_or("unknown");
+    if found == FORMAT_VERSION.to_string() {
+        return Ok(true);
+    }
+    // A version is a number; anything else in there is not for our log.
+    let number = found.len() <= 9 && found.bytes().all(|digit| digit.is_ascii_digit());
+    let found = if number { found } else { "unknown" }.to_owned();
+    Err(StoreError::UnknownFormat { found })
+}
+
+/// A folder with fragments or keys and without FORMAT is not made into a new store.
+fn check_empty(disk: &dyn Disk, data: &Path) -> Result<(), StoreError> {
+    for folder in [KEYS, SEGMENTS] {
+        let empty = match disk.list(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            listed => listed
+                .map_err(StoreError::io(format!("list {folder}")))?
+                .is_empty(),
+        };
+        if !empty {
+            return Err(StoreError::NotAStore(data.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn initialise(disk: &dyn Disk) -> io::Result<()> {
+    disk.create_dir(KEYS)?;
+    disk.create_dir(SEGMENTS)?;
+    // What an interrupted first start left.
+    match disk.unlink(INDEX_FILE) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    disk.create(INDEX_FILE)?;
+    disk.sync_dir("")?;
+    let text = format!("{FORMAT_LABEL}{FORMAT_VERSION}\n");
+    disk::write_whole(disk, "", FORMAT_FILE, text.as_bytes())
+}
+
+fn own_master_key(disk: &dyn Disk, exists: bool, random: &dyn Random) -> Result<Key, StoreError> {
+    match disk::read_whole(disk, MASTER_KEY_FILE) {
+        Ok(text) => parse_key(&text, MASTER_KEY_FILE),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::io("read the master key")(error))
+        }
+        Err(_) if exists => Err(StoreError::Key(format!(
+            "the data folder has no {MASTER_KEY_FILE}: restore it, or name the file of its \
+             master key with --master-key"
+        ))),
+        Err(_) => {
+            let key = Key::random(random);
+            disk::write_whole(disk, "", MASTER_KEY_FILE, key.to_hex().as_bytes())
+                .map_err(StoreError::io("write the master key"))?;
+            Ok(key)
+        }
+    }
+}
+
+/// The one file that the store reads and that may lie outside the data folder.
+fn read_key_file(path: &Path) -> Result<Key, StoreError> {
+    let name = path.display().to_string();
+    let text = std::fs::read(path).map_err(StoreError::io(format!("read the key {name}")))?;
+    parse_key(&text, &name)
+}
+
+fn parse_key(text: &[u8], name: &str) -> Result<Key, StoreError> {
+    Key::from_hex(text).ok_or_else(|| {
+        let rule = "is no key: it has to hold 64 hexadecimal digits (openssl rand -hex 32)";
+        StoreError::Key(format!("{name} {rule}"))
+    })
+}

@@ -1,0 +1,119 @@
+//! The index: which fragments there are, where they lie, and what else must survive a restart.
+
+mod backend;
+mod read;
+mod row;
+mod write;
+
+use redb::{Database, Durability, ReadableDatabase, TableDefinition};
+
+use super::disk::Disk;
+use super::error::StoreError;
+use super::format::INDEX_FILE;
+use backend::Backend;
+
+pub(super) use read::Snapshot;
+pub(super) use row::Row;
+pub(super) use write::{Changes, Reserved};
+
+/// A stream, then one of two times, then the sequence number.
+type Key = (u32, u64, u64);
+
+/// Fragments in the order of their numbers, which is that of the server's time.
+const BY_SERVER: TableDefinition<'_, Key, row::Value> = TableDefinition::new("by_server");
+/// The same fragments in the order of the producer's time; the value is the server's.
+const BY_PRODUCER: TableDefinition<'_, Key, u64> = TableDefinition::new("by_producer");
+/// Streams, as JSON.
+const STREAMS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("streams");
+/// Streams that are deleted and still have rows.
+const DOOMED: TableDefinition<'_, u32, ()> = TableDefinition::new("doomed");
+/// For each stream the last sequence number that may have been given out, and a server time.
+const RESERVED: TableDefinition<'_, u32, (u64, u64)> = TableDefinition::new("reserved");
+/// Segments, with the blocks in them that rows point at.
+const SEGMENTS: TableDefinition<'_, u32, u32> = TableDefinition::new("segments");
+/// Places that no row points at any more, with their blocks, whose room is still to be given back.
+const FREE: TableDefinition<'_, (u32, u32), u32> = TableDefinition::new("free");
+/// Single values: the next stream's id, and the checkpoint.
+const SINGLE: TableDefinition<'_, &str, u64> = TableDefinition::new("single");
+
+const NEXT_STREAM: &str = "next_stream";
+const CHECKPOINT_SEGMENT: &str = "checkpoint_segment";
+const CHECKPOINT_BLOCK: &str = "checkpoint_block";
+
+/// What redb keeps of its file in memory. The working set of ingest is a few pages for each stream.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// The database in its file.
+pub(super) struct Index(Database);
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Index")
+    }
+}
+
+impl Index {
+    /// Opens the index, or makes it in its empty file.
+    pub(super) fn open(disk: &dyn Disk) -> Result<Self, StoreError> {
+        let file = disk
+            .open(INDEX_FILE)
+            .map_err(StoreError::io("open the index"))?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(Backend::new(file))?;
+        let index = Self(database);
+        if index.0.begin_read()?.list_tables()?.next().is_none() {
+            index.change(true, |changes| {
+                changes.make_tables()?;
+                Ok(())
+            })?;
+        }
+        Ok(index)
+    }
+
+    /// What is there now, unmoved by later changes.
+    pub(super) fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Snapshot::new(self.0.begin_read()?)
+    }
+
+    /// Changes together, or not at all. A crash can take those back that are not `durable`, until
+    /// the next that is.
+    pub(super) fn change<T>(
+        &self,
+        durable: bool,
+        change: impl FnOnce(&mut Changes<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut transaction = self.0.begin_write()?;
+        let durability = if durable {
+            Durability::Immediate
+        } else {
+            Durability::None
+        };
+        transaction
+            .set_durability(durability)
+            .map_err(redb::Error::from)?;
+        transaction.set_quick_repair(durable);
+        let done = change(&mut Changes::new(&transaction)?)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+}
+
+macro_rules! index_errors {
+    ($($error:ty),+) => { $(
+        impl From<$error> for StoreError {
+            fn from(error: $error) -> Self {
+                Self::Index(error.to_string())
+            }
+        }
+    )+ };
+}
+
+index_errors!(
+    redb::Error,
+    redb::DatabaseError,
+    redb::TransactionError,
+    redb::TableError,
+    redb::StorageError,
+    redb::CommitError
+);

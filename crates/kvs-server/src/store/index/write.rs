@@ -1,0 +1,182 @@
+//! Changes to the index.
+
+use std::collections::BTreeMap;
+
+use redb::{ReadableTable, Table, WriteTransaction};
+
+use super::row::Value;
+use super::{BY_PRODUCER, BY_SERVER, Key, Row};
+use super::{
+    CHECKPOINT_BLOCK, CHECKPOINT_SEGMENT, DOOMED, FREE, NEXT_STREAM, RESERVED, SEGMENTS, SINGLE,
+    STREAMS,
+};
+use crate::store::error::StoreError;
+use crate::store::segments::Place;
+use crate::store::stream::{Stream, StreamId};
+
+/// What a stream may have given out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::store) struct Reserved {
+    /// No number above this one has been given out.
+    pub(in crate::store) sequence: u64,
+    /// A server time that had been given out when the numbers were reserved.
+    pub(in crate::store) server_ms: u64,
+}
+
+/// One transaction.
+pub(in crate::store) struct Changes<'t> {
+    transaction: &'t WriteTransaction,
+    by_server: Table<'t, Key, Value>,
+    by_producer: Table<'t, Key, u64>,
+    segments: Table<'t, u32, u32>,
+    /// The segments whose blocks in use have changed, with what they are now.
+    pub(in crate::store) live: BTreeMap<u32, u32>,
+}
+
+impl<'t> Changes<'t> {
+    pub(super) fn new(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            transaction,
+            by_server: transaction.open_table(BY_SERVER)?,
+            by_producer: transaction.open_table(BY_PRODUCER)?,
+            segments: transaction.open_table(SEGMENTS)?,
+            live: BTreeMap::new(),
+        })
+    }
+
+    /// Readers may rely on every table being there.
+    pub(super) fn make_tables(&mut self) -> Result<(), StoreError> {
+        self.transaction.open_table(STREAMS)?;
+        self.transaction.open_table(DOOMED)?;
+        self.transaction.open_table(RESERVED)?;
+        self.transaction.open_table(FREE)?;
+        self.transaction.open_table(SINGLE)?;
+        Ok(())
+    }
+
+    /// Adds a fragment. One of the same number, written by a group that then failed, gives way.
+    pub(in crate::store) fn insert(&mut self, row: &Row) -> Result<(), StoreError> {
+        let old = self.by_server.insert(row.server_key(), row.value())?;
+        let old = old.map(|value| Row::from_entry(row.server_key(), value.value()));
+        if let Some(old) = old {
+            self.by_producer.remove(old.producer_key())?;
+            self.add_live(old.place.segment, -i64::from(old.blocks()))?;
+        }
+        self.by_producer
+            .insert(row.producer_key(), row.number.server_ms)?;
+        self.add_live(row.place.segment, i64::from(row.blocks()))
+    }
+
+    /// Takes a fragment out. Its room is the caller's to free.
+    pub(in crate::store) fn remove(&mut self, row: &Row) -> Result<(), StoreError> {
+        self.by_server.remove(row.server_key())?;
+        self.by_producer.remove(row.producer_key())?;
+        self.add_live(row.place.segment, -i64::from(row.blocks()))
+    }
+
+    fn add_live(&mut self, segment: u32, blocks: i64) -> Result<(), StoreError> {
+        let live = self.segments.get(segment)?.map_or(0, |live| live.value());
+        let live = u32::try_from((i64::from(live) + blocks).max(0)).unwrap_or(u32::MAX);
+        self.segments.insert(segment, live)?;
+        self.live.insert(segment, live);
+        Ok(())
+    }
+
+    /// The first `limit` fragments of a stream.
+    pub(in crate::store) fn first(
+        &self,
+        stream: StreamId,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let keys = (stream.0, 0, 0)..=(stream.0, u64::MAX, u64::MAX);
+        let rows = self.by_server.range(keys)?.take(limit).map(|entry| {
+            let (key, value) = entry?;
+            Ok(Row::from_entry(key.value(), value.value()))
+        });
+        rows.collect()
+    }
+
+    /// Whether this very row is there, place and all.
+    pub(in crate::store) fn contains(&self, row: &Row) -> Result<bool, StoreError> {
+        let value = self.by_server.get(row.server_key())?;
+        Ok(value.is_some_and(|value| value.value() == row.value()))
+    }
+
+    /// An id that no stream has had.
+    pub(in crate::store) fn new_stream_id(&mut self) -> Result<StreamId, StoreError> {
+        let mut table = self.transaction.open_table(SINGLE)?;
+        let id = table.get(NEXT_STREAM)?.map_or(1, |id| id.value());
+        table.insert(NEXT_STREAM, id + 1)?;
+        let id = u32::try_from(id).map_err(|_| StoreError::Index("no stream ids left".into()))?;
+        Ok(StreamId(id))
+    }
+
+    pub(in crate::store) fn put_stream(&mut self, stream: &Stream) -> Result<(), StoreError> {
+        let json = serde_json::to_vec(stream).map_err(|e| StoreError::Index(e.to_string()))?;
+        self.transaction
+            .open_table(STREAMS)?
+            .insert(stream.id.0, json.as_slice())?;
+        Ok(())
+    }
+
+    /// Takes a stream out. Its rows follow, a batch at a time.
+    pub(in crate::store) fn doom_stream(&mut self, stream: StreamId) -> Result<(), StoreError> {
+        self.transaction.open_table(STREAMS)?.remove(stream.0)?;
+        self.transaction.open_table(RESERVED)?.remove(stream.0)?;
+        self.transaction.open_table(DOOMED)?.insert(stream.0, ())?;
+        Ok(())
+    }
+
+    /// The last row of a deleted stream is out.
+    pub(in crate::store) fn forget_doomed(&mut self, stream: StreamId) -> Result<(), StoreError> {
+        self.transaction.open_table(DOOMED)?.remove(stream.0)?;
+        Ok(())
+    }
+
+    pub(in crate::store) fn reserve(
+        &mut self,
+        stream: StreamId,
+        reserved: Reserved,
+    ) -> Result<(), StoreError> {
+        let mut table = self.transaction.open_table(RESERVED)?;
+        table.insert(stream.0, (reserved.sequence, reserved.server_ms))?;
+        Ok(())
+    }
+
+    /// No row points there any more; the room is to be given back.
+    pub(in crate::store) fn add_free(&mut self, places: &[(Place, u32)]) -> Result<(), StoreError> {
+        let mut table = self.transaction.open_table(FREE)?;
+        for (place, blocks) in places {
+            table.insert((place.segment, place.block), blocks)?;
+        }
+        Ok(())
+    }
+
+    /// The room of these places has been given back.
+    pub(in crate::store) fn remove_free(
+        &mut self,
+        places: &[(Place, u32)],
+    ) -> Result<(), StoreError> {
+        let mut table = self.transaction.open_table(FREE)?;
+        for (place, _) in places {
+            table.remove((place.segment, place.block))?;
+        }
+        Ok(())
+    }
+
+    /// A segment is gone, and with it all that was to be freed in it.
+    pub(in crate::store) fn remove_segment(&mut self, segment: u32) -> Result<(), StoreError> {
+        self.segments.remove(segment)?;
+        let mut table = self.transaction.open_table(FREE)?;
+        table.retain_in((segment, 0)..=(segment, u32::MAX), |_, _| false)?;
+        Ok(())
+    }
+
+    /// Up to here every whole record has its row.
+    pub(in crate::store) fn set_checkpoint(&mut self, end: Place) -> Result<(), StoreError> {
+        let mut table = self.transaction.open_table(SINGLE)?;
+        table.insert(CHECKPOINT_SEGMENT, u64::from(end.segment))?;
+        table.insert(CHECKPOINT_BLOCK, u64::from(end.block))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,245 @@
+//! The keys: one master key wraps one key for each stream, which makes one for each record.
+
+use std::fmt;
+use std::io;
+
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hkdf::{HKDF_SHA256, Salt};
+use zeroize::Zeroize;
+
+use super::disk::{self, Disk};
+use super::error::StoreError;
+use super::random::Random;
+use super::record::TAG_BYTES;
+use super::record::header::SALT_BYTES;
+use super::stream::StreamId;
+
+const KEY_BYTES: usize = 32;
+/// The name of the master key's file in the data folder.
+pub(super) const MASTER_KEY_FILE: &str = "master.key";
+/// The folder of the streams' wrapped keys.
+pub(super) const KEYS: &str = "keys";
+/// Records name the key they were made with; a stream has had no other so far.
+pub(super) const KEY_EPOCH: u32 = 1;
+
+const RECORD_LABEL: &[u8] = b"kvs-server record 1";
+const WRAP_LABEL: &[u8] = b"kvs-server stream key 1";
+
+const WRAPPED_MAGIC: [u8; 8] = *b"KVSKEY\0\x01";
+const WRAPPED_CLEAR_BYTES: usize = 32;
+const WRAPPED_BYTES: usize = WRAPPED_CLEAR_BYTES + KEY_BYTES + TAG_BYTES;
+
+/// A secret; its bytes are gone from memory when it is.
+pub(super) struct Key([u8; KEY_BYTES]);
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(secret)")
+    }
+}
+
+impl Key {
+    pub(super) fn random(random: &dyn Random) -> Self {
+        let mut key = Self([0; KEY_BYTES]);
+        random.fill(&mut key.0);
+        key
+    }
+
+    /// 64 hexadecimal digits, as `openssl rand -hex 32` writes them.
+    pub(super) fn from_hex(text: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?.trim_ascii();
+        let mut key = Self([0; KEY_BYTES]);
+        if text.len() != 2 * KEY_BYTES || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (byte, digits) in key.0.iter_mut().zip(text.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(key)
+    }
+
+    pub(super) fn to_hex(&self) -> String {
+        let mut text = self.0.map(|byte| format!("{byte:02x}")).concat();
+        text.push('\n');
+        text
+    }
+
+    fn derive(&self, salt: &[u8; SALT_BYTES], label: &[u8]) -> LessSafeKey {
+        let secret = Salt::new(HKDF_SHA256, salt).extract(&self.0);
+        let labels = [label];
+        let derived = secret
+            .expand(&labels, &AES_256_GCM)
+            .expect("the cipher's key is shorter than what HKDF can make");
+        LessSafeKey::new(UnboundKey::from(derived))
+    }
+
+    /// The key of the record with this salt.
+    pub(super) fn record_key(&self, salt: &[u8; SALT_BYTES]) -> LessSafeKey {
+        self.derive(salt, RECORD_LABEL)
+    }
+
+    /// A stream's key as its file holds it, wrapped by this one.
+    fn wrap(&self, stream: StreamId, key: &Self, random: &dyn Random) -> Vec<u8> {
+        let mut salt = [0; SALT_BYTES];
+        random.fill(&mut salt);
+        let mut bytes = Vec::with_capacity(WRAPPED_BYTES);
+        bytes.extend_from_slice(&WRAPPED_MAGIC);
+        bytes.extend_from_slice(&stream.0.to_le_bytes());
+        bytes.extend_from_slice(&KEY_EPOCH.to_le_bytes());
+        bytes.extend_from_slice(&salt);
+        let mut secret = key.0;
+        let tag = self
+            .derive(&salt, WRAP_LABEL)
+            .seal_in_place_separate_tag(no_nonce(), Aad::from(&bytes), &mut secret)
+            .expect("32 bytes are far below what the cipher takes");
+        bytes.extend_from_slice(&secret);
+        bytes.extend_from_slice(tag.as_ref());
+        bytes
+    }
+
+    /// The key in a file that `wrap` made of this stream's key, under this master key.
+    fn unwrap(&self, stream: StreamId, bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; WRAPPED_BYTES] = bytes.try_into().ok()?;
+        let (clear, sealed) = bytes.split_at(WRAPPED_CLEAR_BYTES);
+        if clear[..8] != WRAPPED_MAGIC || clear[8..12] != stream.0.to_le_bytes() {
+            return None;
+        }
+        let salt = clear[16..].try_into().ok()?;
+        let mut sealed = sealed.to_vec();
+        let opened = self.derive(&salt, WRAP_LABEL);
+        let opened = opened
+            .open_in_place(no_nonce(), Aad::from(clear), &mut sealed)
+            .ok()?;
+        let key = Self((&*opened).try_into().ok()?);
+        sealed.zeroize();
+        Some(key)
+    }
+}
+
+/// The salt has made the key new, and it seals once.
+fn no_nonce() -> Nonce {
+    Nonce::assume_unique_for_key([0; NONCE_LEN])
+}
+
+fn file_name(stream: StreamId) -> String {
+    format!("{:08x}", stream.0)
+}
+
+fn path(stream: StreamId) -> String {
+    format!("{KEYS}/{}", file_name(stream))
+}
+
+/// Makes a key for a stream, and its file durable.
+pub(super) fn create(
+    disk: &dyn Disk,
+    master: &Key,
+    stream: StreamId,
+    random: &dyn Random,
+) -> Result<Key, StoreError> {
+    let key = Key::random(random);
+    let wrapped = master.wrap(stream, &key, random);
+    disk::write_whole(disk, &format!("{KEYS}/"), &file_name(stream), &wrapped)
+        .map_err(StoreError::io("write a stream's key"))?;
+    Ok(key)
+}
+
+/// Reads a stream's key.
+pub(super) fn load(disk: &dyn Disk, master: &Key, stream: StreamId) -> Result<Key, StoreError> {
+    let path = path(stream);
+    let wrapped = match disk::read_whole(disk, &path) {
+        Ok(wrapped) => wrapped,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let what = format!("{path} is missing: restore it, for without it nobody can read");
+            return Err(StoreError::Key(format!("{what} the stream")));
+        }
+        Err(error) => return Err(StoreError::io(format!("read {path}"))(error)),
+    };
+    master.unwrap(stream, &wrapped).ok_or_else(|| {
+        let what = "is damaged, or the master key is not the one it was made with";
+        StoreError::Key(format!(
+            "{path} {what}: give the right one with --master-key"
+        ))
+    })
+}
+
+/// Overwrites a stream's key, then takes its file away, both durably. No key is no error: this is
+/// also how an interrupted destruction is ended.
+pub(super) fn destroy(disk: &dyn Disk, stream: StreamId) -> Result<(), StoreError> {
+    destroy_file(disk, &path(stream)).map_err(StoreError::io("destroy a stream's key"))
+}
+
+fn destroy_file(disk: &dyn Disk, path: &str) -> io::Result<()> {
+    let file = match disk.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    file.write_at(0, &vec![0; file.len()? as usize])?;
+    file.sync_data()?;
+    disk.unlink(path)?;
+    disk.sync_dir(KEYS)
+}
+
+/// Destroys the keys that belong to no stream: of one half made, or half deleted.
+pub(super) fn destroy_orphans(
+    disk: &dyn Disk,
+    exists: impl Fn(StreamId) -> bool,
+) -> Result<(), StoreError> {
+    for name in names(disk)? {
+        if !stream_of(&name).is_some_and(&exists) {
+            destroy_file(disk, &format!("{KEYS}/{name}"))
+                .map_err(StoreError::io(format!("destroy {KEYS}/{name}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// The files of the keys.
+pub(super) fn names(disk: &dyn Disk) -> Result<Vec<String>, StoreError> {
+    disk.list(KEYS).map_err(StoreError::io("list the keys"))
+}
+
+/// The stream whose key is in the file of this name.
+pub(super) fn stream_of(name: &str) -> Option<StreamId> {
+    let id = u32::from_str_radix(name, 16).ok().map(StreamId)?;
+    (file_name(id) == name).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::random::SeededRandom;
+
+    #[test]
+    fn a_wrapped_key_opens_for_its_stream_and_master_alone() {
+        let random = SeededRandom::new(1);
+        let (master, other) = (Key::random(&random), Key::random(&random));
+        let key = Key::random(&random);
+        let wrapped = master.wrap(StreamId(7), &key, &random);
+        let opened = master
+            .unwrap(StreamId(7), &wrapped)
+            .expect("it is the right key");
+        assert_eq!(opened.0, key.0);
+        assert!(other.unwrap(StreamId(7), &wrapped).is_none());
+        assert!(master.unwrap(StreamId(8), &wrapped).is_none());
+        for at in 0..wrapped.len() {
+            let mut changed = wrapped.clone();
+            changed[at] ^= 1;
+            assert!(master.unwrap(StreamId(7), &changed).is_none(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn hex_is_read_as_it_is_written() {
+        let key = Key::random(&SeededRandom::new(2));
+        let again = Key::from_hex(key.to_hex().as_bytes()).expect("it is what it wrote");
+        assert_eq!(again.0, key.0);
+        assert!(Key::from_hex(b"too short").is_none());
+        assert_eq!(format!("{key:?}"), "Key(secret)");
+    }
+}

@@ -1,0 +1,467 @@
+//! The store: streams and their fragments, durable and encrypted. See `docs/store.md`.
+//!
+//! ```text
+//! append ─ seal ─► queue, bounded in bytes ─► writer: write, one sync, rows ─► done: PERSISTED
+//! find, read ─► index, segment ─► 64 KiB at a time
+//! ```
+//! Nothing outside this module knows files or the index. What blocks on the disk says so.
+
+mod acts;
+mod check;
+mod config;
+pub mod disk;
+mod engine;
+mod error;
+mod evict;
+mod format;
+mod fragment;
+mod index;
+mod keys;
+pub mod random;
+mod reader;
+mod reclaim;
+mod record;
+mod recovery;
+mod segments;
+mod state;
+mod stream;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Sender, SyncSender};
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+use kvs_protocol::{FragmentParts, StreamName};
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::clock::Clock;
+use disk::{Disk, MemoryDisk, RealDisk};
+use engine::Engine;
+use index::Row;
+use random::{Random, SystemRandom};
+use record::header::SALT_BYTES;
+use record::{BLOCK_BYTES, RecordHeader};
+use state::{LiveStream, Shared, lock};
+use writer::{Act, Append, Command, Reply, Reserve};
+
+pub use check::{Invariant, Violation, check};
+pub use config::{MEMORY_BYTES_MAX, SEGMENT_BYTES, StoreConfig};
+pub use error::StoreError;
+pub use fragment::{FragmentInfo, NewFragment, Query, RECORD_BYTES_MAX, TimeOrigin};
+pub use reader::FragmentReader;
+pub use stream::{NewStream, Stream, StreamId};
+
+/// What waits to be written: two of the largest records and more, and what a disk takes in half a
+/// second. Over it `append` waits.
+const QUEUE_BYTES_MAX: u64 = 128 << 20;
+
+/// When so few numbers are left, the next block is fetched while they are used.
+const NUMBERS_LEFT_MIN: u64 = 100;
+
+/// The store; clones are the same one. The last one dropped waits for what was appended.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    commands: Sender<Command>,
+    room: Arc<Semaphore>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// Makes the writer wait, so that what a test asks for meanwhile becomes one group.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Hold(#[allow(dead_code)] SyncSender<()>);
+
+impl Store {
+    /// Opens the store, recovering what a crash left. Blocks.
+    pub fn open(config: &StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let disk: Arc<dyn Disk> = match &config.data {
+            None => Arc::new(MemoryDisk::new()),
+            Some(data) => {
+                let doing = format!("make the data folder {}", data.display());
+                Arc::new(RealDisk::new(data).map_err(StoreError::io(doing))?)
+            }
+        };
+        Self::open_on(config, disk, clock, Arc::new(SystemRandom::new()))
+    }
+
+    /// Opens a store on a disk of the caller's, with its randomness. Blocks.
+    pub fn open_on(
+        config: &StoreConfig,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, StoreError> {
+        let data = config
+            .data
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("memory"));
+        let master_key = config.master_key.as_deref();
+        let folder = format::open(disk.as_ref(), &data, master_key, random.as_ref())?;
+        let shared = Arc::new(Shared::new(disk, clock, random, folder));
+        let mut engine = Engine::open(Arc::clone(&shared), config)?;
+        keys::destroy_orphans(shared.disk.as_ref(), |stream| shared.stream(stream).is_ok())?;
+        let (commands, queue) = mpsc::channel();
+        let (work, to_reclaim) = mpsc::channel();
+        let reclaimer = {
+            let (shared, commands) = (Arc::clone(&shared), commands.clone());
+            spawn("kvs-reclaimer", move || {
+                reclaim::run(&shared, &to_reclaim, &commands);
+            })?
+        };
+        engine.start(work, reclaimer)?;
+        let writer = spawn("kvs-writer", move || writer::run(engine, &queue))?;
+        let room = Arc::new(Semaphore::new((QUEUE_BYTES_MAX / BLOCK_BYTES) as usize));
+        Ok(Self(Arc::new(Inner {
+            shared,
+            commands,
+            room,
+            writer: Some(writer),
+        })))
+    }
+
+    fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        self.0
+            .commands
+            .send(command(reply))
+            .map_err(|_| StoreError::Closed)?;
+        answer.recv().map_err(|_| StoreError::Closed)?
+    }
+
+    /// Makes a stream. Blocks for some syncs.
+    pub fn create_stream(&self, new: NewStream) -> Result<Arc<Stream>, StoreError> {
+        self.ask(|reply| Command::Act(Act::Create { new, reply }))
+    }
+
+    /// Changes a stream's metadata, if its version is still `expected`. Blocks for some syncs.
+    pub fn update_stream(&self, expected: &str, stream: Stream) -> Result<Arc<Stream>, StoreError> {
+        let expected = expected.to_owned();
+        self.ask(|reply| {
+            Command::Act(Act::Update {
+                expected,
+                stream,
+                reply,
+            })
+        })
+    }
+
+    /// Deletes a stream; when this returns, its key is gone. Its room comes back later. Blocks for
+    /// some syncs.
+    pub fn delete_stream(&self, id: StreamId) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Act(Act::Delete { stream: id, reply }))
+    }
+
+    /// All streams, in the order of their names.
+    pub fn streams(&self) -> Vec<Arc<Stream>> {
+        self.0.shared.streams()
+    }
+
+    /// The stream of this name.
+    pub fn stream(&self, name: &StreamName) -> Option<Arc<Stream>> {
+        self.0
+            .shared
+            .stream_named(name.as_str())
+            .map(|stream| stream.info())
+    }
+
+    /// The stream of this id.
+    pub fn stream_by_id(&self, id: StreamId) -> Option<Arc<Stream>> {
+        self.0.shared.stream(id).ok().map(|stream| stream.info())
+    }
+
+    /// Sees to it that the next `begin_fragment` need not wait. Blocks for a sync where it would
+    /// have.
+    pub fn prepare(&self, stream: StreamId) -> Result<(), StoreError> {
+        let live = self.0.shared.stream(stream)?;
+        let (next, server_ms) = {
+            let numbers = lock(&live.numbers);
+            (numbers.sequence, numbers.server_ms)
+        };
+        if next <= live.reserved.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.ask(|reply| {
+            Command::Reserve(Reserve {
+                stream,
+                server_ms,
+                reply: Some(reply),
+            })
+        })
+    }
+
+    /// The number of a fragment that arrived at `server_ms`. Numbers and their times only grow, and
+    /// none is given out twice, whether its fragment is stored or not.
+    ///
+    /// Blocks for a sync where no number is reserved: at the first after the start of the server
+    /// (see [`prepare`](Self::prepare)), else only where they are used faster than the disk syncs.
+    pub fn begin_fragment(
+        &self,
+        stream: StreamId,
+        server_ms: u64,
+    ) -> Result<FragmentParts, StoreError> {
+        let live = self.0.shared.stream(stream)?;
+        let mut numbers = lock(&live.numbers);
+        let sequence = numbers.sequence;
+        let server_ms = server_ms.max(numbers.server_ms);
+        let reserve = |reply| {
+            Command::Reserve(Reserve {
+                stream,
+                server_ms,
+                reply,
+            })
+        };
+        while live.reserved.load(Ordering::Acquire) < sequence {
+            self.ask(|reply| reserve(Some(reply)))?;
+            if live.is_deleted() {
+                return Err(StoreError::NoStream);
+            }
+        }
+        if live.reserved.load(Ordering::Acquire) == sequence + NUMBERS_LEFT_MIN {
+            // A writer that has ended says so where somebody waits for it.
+            let _ = self.0.commands.send(reserve(None));
+        }
+        numbers.sequence += 1;
+        numbers.server_ms = server_ms;
+        let mut random = [0; 4];
+        self.0.shared.random.fill(&mut random);
+        let random = u32::from_le_bytes(random) >> 4;
+        Ok(FragmentParts {
+            sequence,
+            server_ms,
+            random,
+        })
+    }
+
+    /// Stores a fragment; when the future resolves to `Ok`, PERSISTED may be said of it.
+    ///
+    /// When first polled it waits for room in the writer's queue and then seals, about a
+    /// millisecond for each megabyte.
+    pub fn append(
+        &self,
+        new: NewFragment,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
+        let store = self.clone();
+        async move {
+            let header = store.header_of(&new)?;
+            let room = Arc::clone(&store.0.room)
+                .acquire_many_owned(header.blocks())
+                .await;
+            let room = room.map_err(|_| StoreError::Closed)?;
+            let stream = store.0.shared.stream(new.stream)?;
+            let key = stream.key.record_key(&header.salt);
+            let record = record::seal(header, &key, std::iter::once(&new.header).chain(&new.body));
+            drop((new, stream));
+            let (done, stored) = oneshot::channel();
+            let append = Append {
+                record,
+                done,
+                _room: room,
+            };
+            store
+                .0
+                .commands
+                .send(Command::Append(append))
+                .map_err(|_| StoreError::Closed)?;
+            stored.await.map_err(|_| StoreError::Closed)?
+        }
+    }
+
+    fn header_of(&self, new: &NewFragment) -> Result<RecordHeader, StoreError> {
+        let body_bytes = new.body.iter().map(Bytes::len).sum::<usize>() as u64;
+        let bytes = new.header.len() as u64 + body_bytes;
+        if bytes > RECORD_BYTES_MAX - (1 << 20) || new.cluster_bytes > body_bytes {
+            return Err(StoreError::TooLarge(bytes));
+        }
+        let mut salt = [0; SALT_BYTES];
+        self.0.shared.random.fill(&mut salt);
+        Ok(RecordHeader {
+            stream: new.stream,
+            epoch: keys::KEY_EPOCH,
+            number: new.number,
+            producer_ms: new.producer_ms,
+            length_ms: u32::try_from(new.length_ms).unwrap_or(u32::MAX),
+            header_bytes: new.header.len() as u32,
+            cluster_bytes: new.cluster_bytes as u32,
+            tags_bytes: (body_bytes - new.cluster_bytes) as u32,
+            salt,
+        })
+    }
+
+    fn readable(&self, stream: StreamId) -> Result<(Arc<LiveStream>, u64), StoreError> {
+        let live = self.0.shared.stream(stream)?;
+        let floor_ms = live.floor_ms(self.0.shared.clock.now_ms());
+        Ok((live, floor_ms))
+    }
+
+    /// The first fragment from here on that is not past its retention.
+    fn first_from(
+        &self,
+        stream: StreamId,
+        origin: TimeOrigin,
+        from: (u64, u64),
+    ) -> Result<Option<FragmentInfo>, StoreError> {
+        let (_, floor_ms) = self.readable(stream)?;
+        let from = match origin {
+            TimeOrigin::Server => from.max((floor_ms, 0)),
+            TimeOrigin::Producer => from,
+        };
+        let mut first = None;
+        self.0
+            .shared
+            .snapshot()?
+            .range(stream, origin, from, u64::MAX, |row| {
+                first = (row.number.server_ms >= floor_ms).then(|| row.info());
+                first.is_none()
+            })?;
+        Ok(first)
+    }
+
+    /// Fragments by their start, a page of them. Blocks.
+    pub fn find(&self, stream: StreamId, query: Query) -> Result<Vec<FragmentInfo>, StoreError> {
+        let (_, floor_ms) = self.readable(stream)?;
+        let behind = |after: FragmentInfo| {
+            (
+                after.start_ms(query.origin),
+                after.number.sequence.saturating_add(1),
+            )
+        };
+        let mut from = query.after.map_or((0, 0), behind).max((query.from_ms, 0));
+        if query.origin == TimeOrigin::Server {
+            from = from.max((floor_ms, 0));
+        }
+        let mut found = Vec::new();
+        if query.limit > 0 {
+            let snapshot = self.0.shared.snapshot()?;
+            snapshot.range(stream, query.origin, from, query.to_ms, |row| {
+                if row.number.server_ms >= floor_ms {
+                    found.push(row.info());
+                }
+                found.len() < query.limit
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// The oldest fragment that is retained. Blocks.
+    pub fn oldest(&self, stream: StreamId) -> Result<Option<FragmentInfo>, StoreError> {
+        self.first_from(stream, TimeOrigin::Server, (0, 0))
+    }
+
+    /// The fragment with the largest number. Blocks.
+    pub fn newest(&self, stream: StreamId) -> Result<Option<FragmentInfo>, StoreError> {
+        let (_, floor_ms) = self.readable(stream)?;
+        let row = self
+            .0
+            .shared
+            .snapshot()?
+            .last(stream, TimeOrigin::Server, u64::MAX)?;
+        Ok(row
+            .filter(|row| row.number.server_ms >= floor_ms)
+            .map(|row| row.info()))
+    }
+
+    /// The fragment that follows this number, which need not exist. Blocks.
+    pub fn after(
+        &self,
+        stream: StreamId,
+        number: FragmentParts,
+    ) -> Result<Option<FragmentInfo>, StoreError> {
+        let from = (number.server_ms, number.sequence.saturating_add(1));
+        self.first_from(stream, TimeOrigin::Server, from)
+    }
+
+    /// The fragment that contains an instant, or else the next later one. Blocks.
+    pub fn containing(
+        &self,
+        stream: StreamId,
+        origin: TimeOrigin,
+        at_ms: u64,
+    ) -> Result<Option<FragmentInfo>, StoreError> {
+        let (_, floor_ms) = self.readable(stream)?;
+        let before = self.0.shared.snapshot()?.last(stream, origin, at_ms)?;
+        let contains = |row: &Row| {
+            let info = row.info();
+            row.number.server_ms >= floor_ms
+                && info.start_ms(origin).saturating_add(info.length_ms) >= at_ms
+        };
+        match before.filter(contains) {
+            Some(row) => Ok(Some(row.info())),
+            None => self.first_from(stream, origin, (at_ms, 0)),
+        }
+    }
+
+    /// What is known of a fragment. Blocks.
+    pub fn fragment(
+        &self,
+        stream: StreamId,
+        number: FragmentParts,
+    ) -> Result<Option<FragmentInfo>, StoreError> {
+        Ok(self.row(stream, number)?.map(|(_, row)| row.info()))
+    }
+
+    /// Begins to read a fragment. Blocks.
+    pub fn read(
+        &self,
+        stream: StreamId,
+        number: FragmentParts,
+    ) -> Result<FragmentReader, StoreError> {
+        let (live, row) = self.row(stream, number)?.ok_or(StoreError::NoFragment)?;
+        FragmentReader::new(self.0.shared.disk.as_ref(), live, row)
+    }
+
+    fn row(
+        &self,
+        stream: StreamId,
+        number: FragmentParts,
+    ) -> Result<Option<(Arc<LiveStream>, Row)>, StoreError> {
+        let (live, floor_ms) = self.readable(stream)?;
+        let row = self.0.shared.snapshot()?.row(stream, number)?;
+        let row = row.filter(|row| row.number.server_ms >= floor_ms);
+        Ok(row.map(|row| (live, row)))
+    }
+
+    /// Checks the invariants of `docs/store.md`: headers and index, and if `full` every byte. For a
+    /// store that nobody writes to meanwhile. Blocks for long.
+    pub fn check(&self, full: bool) -> Result<Vec<Violation>, StoreError> {
+        check::invariants(&self.0.shared, full)
+    }
+
+    /// Makes what the index says durable now, and not only within a second.
+    #[doc(hidden)]
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        self.ask(|reply| Command::Act(Act::Checkpoint { reply }))
+    }
+
+    /// See [`Hold`].
+    #[doc(hidden)]
+    pub fn hold(&self) -> Hold {
+        let (hold, until) = mpsc::sync_channel(1);
+        // A writer that has ended is held for ever.
+        let _ = self.0.commands.send(Command::Hold(until));
+        Hold(hold)
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map_err(StoreError::io("start a thread"))
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A writer that has ended has nothing to close.
+        let _ = self.commands.send(Command::Close);
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the writer failed");
+        }
+    }
+}

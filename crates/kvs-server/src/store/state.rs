@@ -1,0 +1,225 @@
+//! What the store's threads share: the disk, the index, the streams.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::disk::Disk;
+use super::error::StoreError;
+use super::format::Folder;
+use super::fragment::TimeOrigin;
+use super::index::{Index, Snapshot};
+use super::keys::{self, Key};
+use super::random::Random;
+use super::stream::{Stream, StreamId};
+use crate::clock::Clock;
+
+/// Numbers are reserved so many at a time: one sync for each block, and none for each fragment.
+pub(super) const RESERVED_NUMBERS: u64 = 1000;
+
+/// Shared by the facade, the writer, the reclaimer and the readers.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) folder: Folder,
+    /// `None` while it cannot be opened again after a failure.
+    index: RwLock<Option<Index>>,
+    streams: RwLock<Streams>,
+}
+
+#[derive(Debug, Default)]
+struct Streams {
+    by_id: HashMap<StreamId, Arc<LiveStream>>,
+    by_name: BTreeMap<String, Arc<LiveStream>>,
+}
+
+/// A stream that exists, or did when it was looked up.
+#[derive(Debug)]
+pub(super) struct LiveStream {
+    info: RwLock<Arc<Stream>>,
+    pub(super) key: Key,
+    pub(super) deleted: AtomicBool,
+    pub(super) numbers: Mutex<Numbers>,
+    /// Numbers up to here may be given out.
+    pub(super) reserved: AtomicU64,
+}
+
+/// What the next fragment of a stream gets.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    pub(super) sequence: u64,
+    pub(super) server_ms: u64,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl LiveStream {
+    pub(super) fn info(&self) -> Arc<Stream> {
+        Arc::clone(&read(&self.info))
+    }
+
+    pub(super) fn set_info(&self, info: Arc<Stream>) {
+        *write(&self.info) = info;
+    }
+
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Acquire)
+    }
+
+    /// Fragments that arrived before this time are past their retention.
+    pub(super) fn floor_ms(&self, now_ms: u64) -> u64 {
+        const HOUR_MS: u64 = 3_600_000;
+        match u64::from(read(&self.info).retention_hours) {
+            0 => 0,
+            hours => now_ms.saturating_sub(hours * HOUR_MS),
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        folder: Folder,
+    ) -> Self {
+        Self {
+            disk,
+            clock,
+            random,
+            folder,
+            index: RwLock::new(None),
+            streams: RwLock::default(),
+        }
+    }
+
+    /// Works with the index, which cannot be exchanged meanwhile.
+    pub(super) fn with_index<T>(
+        &self,
+        work: impl FnOnce(&Index) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match &*read(&self.index) {
+            Some(index) => work(index),
+            None => Err(StoreError::Index("it could not be opened again".into())),
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.with_index(Index::snapshot)
+    }
+
+    /// Opens the index, in place of one that has failed.
+    pub(super) fn open_index(&self) -> Result<(), StoreError> {
+        let mut index = write(&self.index);
+        // The old one lets go of the file first.
+        *index = None;
+        *index = Some(Index::open(self.disk.as_ref())?);
+        Ok(())
+    }
+
+    /// Makes the streams in memory those of the index.
+    pub(super) fn load_streams(&self) -> Result<(), StoreError> {
+        let snapshot = self.snapshot()?;
+        let mut loaded = Streams::default();
+        for stream in snapshot.streams()? {
+            let live = match self.stream(stream.id) {
+                Ok(live) => live,
+                Err(_) => self.load_stream(&snapshot, stream)?,
+            };
+            loaded.insert(live);
+        }
+        let old = std::mem::replace(&mut *write(&self.streams), loaded);
+        for (id, stream) in old.by_id {
+            if self.stream(id).is_err() {
+                stream.deleted.store(true, Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+
+    fn load_stream(
+        &self,
+        snapshot: &Snapshot,
+        stream: Stream,
+    ) -> Result<Arc<LiveStream>, StoreError> {
+        let key = keys::load(self.disk.as_ref(), &self.folder.master, stream.id)?;
+        let reserved = snapshot.reserved(stream.id)?;
+        let newest = snapshot.last(stream.id, TimeOrigin::Server, u64::MAX)?;
+        let newest_ms = newest.map_or(0, |row| row.number.server_ms);
+        Ok(Arc::new(LiveStream {
+            info: RwLock::new(Arc::new(stream)),
+            key,
+            deleted: AtomicBool::new(false),
+            // Those up to `reserved` may have been seen.
+            numbers: Mutex::new(Numbers {
+                sequence: reserved.sequence + 1,
+                server_ms: reserved.server_ms.max(newest_ms),
+            }),
+            reserved: AtomicU64::new(reserved.sequence),
+        }))
+    }
+
+    /// A stream that has just been made.
+    pub(super) fn add_stream(&self, stream: Stream, key: Key) -> Arc<LiveStream> {
+        let live = Arc::new(LiveStream {
+            info: RwLock::new(Arc::new(stream)),
+            key,
+            deleted: AtomicBool::new(false),
+            numbers: Mutex::new(Numbers {
+                sequence: 1,
+                server_ms: 0,
+            }),
+            reserved: AtomicU64::new(RESERVED_NUMBERS),
+        });
+        write(&self.streams).insert(Arc::clone(&live));
+        live
+    }
+
+    /// From now on nothing of the stream can be read.
+    pub(super) fn remove_stream(&self, id: StreamId) {
+        let mut streams = write(&self.streams);
+        if let Some(stream) = streams.by_id.remove(&id) {
+            stream.deleted.store(true, Ordering::Release);
+            streams.by_name.remove(stream.info().name.as_str());
+        }
+    }
+
+    pub(super) fn stream(&self, id: StreamId) -> Result<Arc<LiveStream>, StoreError> {
+        let stream = read(&self.streams).by_id.get(&id).cloned();
+        stream.ok_or(StoreError::NoStream)
+    }
+
+    pub(super) fn stream_named(&self, name: &str) -> Option<Arc<LiveStream>> {
+        read(&self.streams).by_name.get(name).cloned()
+    }
+
+    /// In the order of their names.
+    pub(super) fn streams(&self) -> Vec<Arc<Stream>> {
+        read(&self.streams)
+            .by_name
+            .values()
+            .map(|stream| stream.info())
+            .collect()
+    }
+}
+
+impl Streams {
+    fn insert(&mut self, stream: Arc<LiveStream>) {
+        let info = stream.info();
+        self.by_name
+            .insert(info.name.as_str().to_owned(), Arc::clone(&stream));
+        self.by_id.insert(info.id, stream);
+    }
+}

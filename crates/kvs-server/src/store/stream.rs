@@ -1,0 +1,51 @@
+//! Streams as the facade shows them.
+
+use kvs_protocol::api::ResourceTags;
+use kvs_protocol::{DeviceName, KmsKeyId, MediaType, StreamName, Version};
+use serde::{Deserialize, Serialize};
+
+/// Which stream, for ever: a stream made again under an old name has another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+pub struct StreamId(pub u32);
+
+/// A stream's metadata.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Stream {
+    /// Its id in this store.
+    pub id: StreamId,
+    /// Its name.
+    pub name: StreamName,
+    /// When it was made, by the server's clock; part of its ARN.
+    pub created_ms: u64,
+    /// Changes with the metadata.
+    pub version: Version,
+    /// How long fragments are kept; with 0 none is stored.
+    pub retention_hours: u32,
+    /// As the creator gave it.
+    pub device_name: Option<DeviceName>,
+    /// As the creator gave it.
+    pub media_type: Option<MediaType>,
+    /// As the creator gave it.
+    pub kms_key_id: Option<KmsKeyId>,
+    /// The stream's own tags, not those of its fragments.
+    pub tags: ResourceTags,
+}
+
+/// A stream to be made.
+#[derive(Clone, Debug)]
+pub struct NewStream {
+    /// Its name, which no other stream has.
+    pub name: StreamName,
+    /// Its first version.
+    pub version: Version,
+    /// How long fragments are kept; with 0 none is to be stored.
+    pub retention_hours: u32,
+    /// Shown back.
+    pub device_name: Option<DeviceName>,
+    /// Shown back.
+    pub media_type: Option<MediaType>,
+    /// Shown back.
+    pub kms_key_id: Option<KmsKeyId>,
+    /// The stream's own tags.
+    pub tags: ResourceTags,
+}
