@@ -443,3 +443,15 @@ fn the_bytes_of_a_growing_cluster_are_counted() {
     assert_eq!(drain(&block[50..]), Some(cluster + block.len() as u64));
     assert_eq!(drain(&element(TAGS, &[])), None);
 }
+
+#[test]
+fn the_bytes_of_a_broken_cluster_are_counted_too() {
+    let bytes = with_cluster(&[timecode(5), vec![0]]);
+    let mut demuxer = Demuxer::new(Limits::default());
+    demuxer.push(Bytes::from(bytes.clone()));
+    while let Ok(Some(_)) = demuxer.next() {}
+    assert!(demuxer.next().is_err());
+    let cluster = endless(CLUSTER, &timecode(5)).len() as u64 + 1;
+    assert_eq!(demuxer.cluster_bytes(), Some(cluster));
+    assert_eq!(demuxer.received(), bytes.len() as u64);
+}

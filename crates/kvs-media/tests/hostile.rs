@@ -69,6 +69,7 @@ fn demux(bytes: &[u8], sizes: &[usize]) -> (Vec<Event>, Option<DemuxError>) {
             assert!(offset <= demuxer.offset() && demuxer.offset() <= demuxer.received());
             offset = demuxer.offset();
         }
+        assert!(demuxer.cluster_bytes().unwrap_or(0) <= demuxer.received());
         assert!(demuxer.buffered() <= ELEMENT_BYTES_MAX + PIECE_BYTES_MAX as u64);
         if rest.is_empty() {
             break;

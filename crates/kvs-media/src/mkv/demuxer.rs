@@ -35,6 +35,8 @@ const UINT_BYTES_MAX: u64 = 8;
 pub struct Demuxer {
     limits: Limits,
     input: Input,
+    /// Bytes pushed so far.
+    received: u64,
     /// Where the last event returned ends.
     offset: u64,
     /// Bytes of a dropped element that have yet to arrive.
@@ -124,6 +126,7 @@ impl Demuxer {
         Self {
             limits,
             input: Input::default(),
+            received: 0,
             offset: 0,
             skip: 0,
             awaited: None,
@@ -139,6 +142,7 @@ impl Demuxer {
 
     /// Hands over the next bytes of the input, which may be cut anywhere.
     pub fn push(&mut self, input: Bytes) {
+        self.received += input.len() as u64;
         if self.failed.is_none() {
             self.input.push(input);
         }
@@ -210,7 +214,7 @@ impl Demuxer {
 
     /// How many bytes have been pushed.
     pub fn received(&self) -> u64 {
-        self.input.position() + self.input.len() as u64
+        self.received
     }
 
     /// How many of the bytes pushed are kept, as they belong to an element that has yet to be whole.
@@ -222,7 +226,7 @@ impl Demuxer {
     /// `None` outside a cluster. Exact whenever [`next`](Self::next) has said `None`.
     pub fn cluster_bytes(&self) -> Option<u64> {
         matches!(self.level, Level::Cluster | Level::Group)
-            .then(|| self.received() - self.cluster.offset)
+            .then(|| self.received - self.cluster.offset)
     }
 
     fn fail(&mut self, offset: u64, kind: DemuxErrorKind) -> DemuxError {
