@@ -217,7 +217,7 @@ impl Demuxer {
         self.received
     }
 
-    /// How many of the bytes pushed are kept, as they belong to an element that has yet to be whole.
+    /// How many of the bytes pushed are kept: those of an element that has yet to be whole.
     pub fn buffered(&self) -> u64 {
         self.input.len() as u64
     }

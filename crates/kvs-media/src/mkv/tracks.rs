@@ -107,8 +107,8 @@ impl Fields {
         if self.codec_id.is_empty() {
             return refuse("it has no codec id");
         }
-        if matches!(kind, TrackKind::Audio(a) if !(a.sample_rate.is_finite() && a.sample_rate > 0.0))
-        {
+        let is_rate = |rate: f64| rate.is_finite() && rate > 0.0;
+        if matches!(kind, TrackKind::Audio(audio) if !is_rate(audio.sample_rate)) {
             return refuse("its sample rate is not a positive number");
         }
         if self.encoded {

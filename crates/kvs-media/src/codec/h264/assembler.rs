@@ -297,7 +297,7 @@ impl<T> Assembler<T> {
         if kind.is_slice() {
             let new_sets = std::mem::take(&mut self.unit.new_sets);
             if !self.unit.key {
-                // The new configuration takes effect at a key frame only, this picture needs it now.
+                // A new configuration takes effect at key frames; this picture needs it now.
                 new_sets.iter().try_for_each(|set| self.write(set))?;
             }
             self.unit.has_slice = true;
