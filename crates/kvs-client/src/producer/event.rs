@@ -217,11 +217,6 @@ pub enum Warning {
         /// Where the fragment after it starts.
         at: ProducerTime,
     },
-    /// The service refuses the metadata of a fragment; it is sent again without.
-    TagsRefused {
-        /// Where the fragment starts.
-        at: ProducerTime,
-    },
     /// An attempt failed; another follows.
     Retry {
         /// What failed.
@@ -241,10 +236,6 @@ impl fmt::Display for Warning {
             Self::ForcedCut { at } => write!(
                 f,
                 "no key frame came in time: the fragment at {at} starts without one"
-            ),
-            Self::TagsRefused { at } => write!(
-                f,
-                "the service refuses the metadata of the fragment at {at}: sent without"
             ),
             Self::Retry { message, delay_ms } => {
                 write!(f, "{message}; trying again in {delay_ms} ms")

@@ -1,0 +1,165 @@
+//! The one task that does what the session asks for, and tells it what came of it.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::event::ProducerEvent;
+use super::put_media;
+use super::session::{Input, LinkId, Output};
+use super::shared::{MediaBody, Shared};
+use crate::{DataApi, NewStream, Service, clock};
+
+/// Acks that wait for the driver. More hold the connection's reading back, which does no harm.
+const INPUTS_MAX: usize = 64;
+/// How long a connection whose last ack has come may take to end in good form.
+const LINGER: Duration = Duration::from_secs(2);
+
+type Call = Pin<Box<dyn Future<Output = Input> + Send>>;
+
+/// What the driver has under way.
+struct Driver {
+    service: Service,
+    create: NewStream,
+    shared: Arc<Shared>,
+    calls: FuturesUnordered<Call>,
+    links: HashMap<LinkId, LinkTask>,
+    inputs: mpsc::Sender<Input>,
+}
+
+/// The task of one connection. Dropping it breaks the connection off.
+struct LinkTask(JoinHandle<()>);
+
+impl Drop for LinkTask {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Runs a session to its end.
+pub(super) async fn run(
+    service: Service,
+    create: NewStream,
+    shared: Arc<Shared>,
+    mut on_event: impl FnMut(ProducerEvent) + Send,
+) {
+    let (sender, mut inputs) = mpsc::channel(INPUTS_MAX);
+    let mut driver = Driver {
+        service,
+        create,
+        shared: Arc::clone(&shared),
+        calls: FuturesUnordered::new(),
+        links: HashMap::new(),
+        inputs: sender,
+    };
+    shared.handle(Input::Start);
+    let mut outputs = Vec::new();
+    loop {
+        let (due, over) = shared.poll_outputs(&mut outputs);
+        for output in outputs.drain(..) {
+            match output {
+                Output::Event(event) => on_event(event),
+                output => driver.obey(&output),
+            }
+        }
+        if over {
+            break;
+        }
+        tokio::select! {
+            () = shared.changed() => {}
+            Some(input) = inputs.recv() => driver.pass(input),
+            Some(input) = driver.calls.next() => shared.handle(input),
+            () = sleep_until(due) => shared.handle(Input::Timeout),
+        }
+    }
+    shared.space.notify_all();
+    driver.linger().await;
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Driver {
+    fn obey(&mut self, output: &Output) {
+        let service = self.service.clone();
+        match output {
+            Output::Describe => {
+                self.call(async move { Input::Described(service.describe_stream().await) });
+            }
+            Output::Create => {
+                let create = self.create.clone();
+                self.call(
+                    async move { Input::Created(service.create_stream(&create).await.map(drop)) },
+                );
+            }
+            Output::Locate => self.call(async move {
+                Input::Located(service.data_endpoint(DataApi::PutMedia).await.map(drop))
+            }),
+            Output::ForgetEndpoint => service.invalidate_endpoint(DataApi::PutMedia),
+            Output::ForgetCredentials => service.invalidate_credentials(),
+            &Output::Connect(link) => {
+                let body = MediaBody::new(Arc::clone(&self.shared), link);
+                let task = tokio::spawn(connect(service, link, body, self.inputs.clone()));
+                self.links.insert(link, LinkTask(task));
+            }
+            Output::Close(link) => drop(self.links.remove(link)),
+            Output::Event(_) => {}
+        }
+    }
+
+    fn call(&self, call: impl Future<Output = Input> + Send + 'static) {
+        self.calls.push(Box::pin(call));
+    }
+
+    fn pass(&mut self, input: Input) {
+        if let Input::Ended(link, _) | Input::Refused(link, _) = &input {
+            self.links.remove(link);
+        }
+        self.shared.handle(input);
+    }
+
+    /// Lets connections that were ended in good form say goodbye.
+    async fn linger(mut self) {
+        let tasks = self.links.values_mut().map(|task| &mut task.0);
+        let ended = futures_util::future::join_all(tasks);
+        // Whoever does not end by then is broken off.
+        let _ = tokio::time::timeout(LINGER, ended).await;
+    }
+}
+
+/// One connection, from its opening to its end.
+async fn connect(service: Service, link: LinkId, body: MediaBody, inputs: mpsc::Sender<Input>) {
+    let mut acks = match put_media::open(&service, body, clock::wall()).await {
+        Ok(acks) => acks,
+        Err(error) => {
+            let _ = inputs.send(Input::Refused(link, error)).await;
+            return;
+        }
+    };
+    let mut input = Input::Accepted(link);
+    // The driver takes no more inputs once it is over; then nobody wants the rest.
+    while inputs.send(input).await.is_ok() {
+        input = match acks.next().await {
+            Ok(Some(ack)) => Input::Ack(link, ack),
+            Ok(None) => {
+                let why = "the service has ended the connection".to_owned();
+                let _ = inputs.send(Input::Ended(link, why)).await;
+                return;
+            }
+            Err(why) => {
+                let _ = inputs.send(Input::Ended(link, why)).await;
+                return;
+            }
+        };
+    }
+}
