@@ -253,11 +253,12 @@ async fn place(
 }
 
 /// A number below `number` and above that of every fragment before it.
-pub(crate) fn just_before(number: FragmentParts) -> FragmentParts {
+fn just_before(number: FragmentParts) -> FragmentParts {
     match number.sequence.checked_sub(1) {
         Some(sequence) => FragmentParts {
             sequence,
-            server_ms: u64::MAX,
+            // The store orders by server time first, and that never goes back in a stream.
+            server_ms: number.server_ms,
             random: u32::MAX,
         },
         None => BEFORE_ALL,

@@ -16,7 +16,6 @@ use super::reply::{BrokenOff, Refusal, json, media};
 use super::{chunk, page_token};
 use crate::app::App;
 use crate::auth::Action;
-use crate::reader::just_before;
 use crate::store::{FragmentInfo, Query, Store, StoreError, StreamId};
 use crate::stored::{StoredFragment, ask};
 
@@ -118,11 +117,10 @@ fn look_up(
     id: StreamId,
     number: &FragmentNumber,
 ) -> Result<Option<FragmentInfo>, StoreError> {
-    let Some(parts) = number.parts() else {
-        return Ok(None);
-    };
-    let found = store.after(id, just_before(parts))?;
-    Ok(found.filter(|info| info.number == parts))
+    match number.parts() {
+        Some(parts) => store.fragment(id, parts),
+        None => Ok(None),
+    }
 }
 
 /// The body of the response.
