@@ -17,6 +17,8 @@ pub mod live;
 mod media;
 mod playback;
 mod replay;
+#[cfg(test)]
+mod scripted;
 mod session;
 
 pub use archive::{ArchiveReader, Extent, Range, RangeClock};

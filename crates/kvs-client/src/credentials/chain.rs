@@ -90,9 +90,8 @@ impl Chain {
             Err(CredentialsError::CredentialsNotLoaded(_))
                 if self.placeholder == Placeholder::Allowed =>
             {
-                tracing::info!(
-                    "no credentials found: signing with placeholders, the endpoint is not AWS's"
-                );
+                let what = "signing with placeholders, as the endpoint is not AWS's";
+                tracing::info!("no credentials found: {what}");
                 Ok(Credentials::new(
                     "placeholder",
                     "placeholder",
