@@ -1,5 +1,6 @@
 //! What all requests share, and which path is which operation.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use kvs_protocol::api::{Operation, StreamRef};
 use kvs_protocol::error::REQUEST_ID_HEADER;
 use kvs_protocol::{ApiError, ErrorKind, KmsKeyId, Region};
 use ring::rand::SystemRandom;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 
 use crate::api::reply::Refusal;
@@ -27,6 +28,7 @@ use crate::live::{Live, LiveSettings, LiveStream};
 use crate::random;
 use crate::server::StartError;
 use crate::store::{Store, StoreConfig, StoreError, Stream};
+use crate::stored::ask;
 
 /// One server's state. Requests hold it together with what they need of it.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub(crate) struct App {
     default_key: KmsKeyId,
     random: SystemRandom,
     stopping: watch::Receiver<bool>,
+    /// The last field, hence dropped after the store: whoever has the other end sees it closed.
+    _running: mpsc::Sender<Infallible>,
 }
 
 impl App {
@@ -49,6 +53,7 @@ impl App {
         config: Config,
         address: SocketAddr,
         stopping: watch::Receiver<bool>,
+        running: mpsc::Sender<Infallible>,
     ) -> Result<Arc<Self>, StartError> {
         let auth = Auth::open(&config)?;
         let hosts = Hosts::new(&config, address)?;
@@ -72,8 +77,9 @@ impl App {
             region,
             default_key,
             random: SystemRandom::new(),
-            stopping,
             config,
+            stopping,
+            _running: running,
         }))
     }
 
@@ -130,18 +136,26 @@ impl App {
     }
 
     /// The ring of a stream's newest fragments.
-    pub(crate) fn live_stream(&self, stream: &Stream) -> Result<Arc<LiveStream>, StoreError> {
-        self.live.stream(stream.id, || {
-            Ok(LiveSettings {
-                stored: stream.retention_hours > 0,
-                newest: self.store.newest(stream.id)?.map(|newest| newest.number),
+    pub(crate) async fn live_stream(
+        self: &Arc<Self>,
+        stream: &Arc<Stream>,
+    ) -> Result<Arc<LiveStream>, StoreError> {
+        let (app, stream) = (Arc::clone(self), Arc::clone(stream));
+        ask(&self.store, move |store| {
+            app.live.stream(stream.id, || {
+                Ok(LiveSettings {
+                    stored: stream.retention_hours > 0,
+                    newest: store.newest(stream.id)?.map(|newest| newest.number),
+                })
             })
         })
+        .await
     }
 
     /// Deletes a stream and ends whoever writes or reads it.
-    pub(crate) fn delete(&self, stream: &Stream) -> Result<(), StoreError> {
-        self.store.delete_stream(stream.id)?;
+    pub(crate) async fn delete(&self, stream: &Stream) -> Result<(), StoreError> {
+        let id = stream.id;
+        ask(&self.store, move |store| store.delete_stream(id)).await?;
         self.live.remove(stream.id);
         Ok(())
     }

@@ -323,21 +323,21 @@ impl LiveStream {
         lock(&self.ring).position(number).is_some()
     }
 
-    /// The first fragment in the ring that ends at that time or later; one that grows has no end.
-    pub(crate) fn covering(&self, origin: TimeOrigin, at_ms: u64) -> Option<FragmentParts> {
+    /// The fragments in the ring that end at that time or later, one that grows being without an
+    /// end: when each starts, and its number.
+    pub(crate) fn ending_from(&self, origin: TimeOrigin, at_ms: u64) -> Vec<(u64, FragmentParts)> {
         let ring = lock(&self.ring);
-        let covers = |fragment: &&Arc<Fragment>| {
+        let ends_from = |fragment: &Arc<Fragment>| {
             let start_ms = match origin {
                 TimeOrigin::Server => fragment.number.server_ms,
                 TimeOrigin::Producer => fragment.producer_ms,
             };
             let growth = lock(&fragment.growth);
-            growth.phase == Phase::Growing || start_ms.saturating_add(growth.length_ms) >= at_ms
+            let from = growth.phase == Phase::Growing
+                || start_ms.saturating_add(growth.length_ms) >= at_ms;
+            from.then_some((start_ms, fragment.number))
         };
-        ring.fragments
-            .iter()
-            .find(covers)
-            .map(|fragment| fragment.number)
+        ring.fragments.iter().filter_map(ends_from).collect()
     }
 
     fn evict(&self, ring: &mut Ring, now_ms: u64) {

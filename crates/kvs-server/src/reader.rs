@@ -231,7 +231,7 @@ impl StreamReader {
     }
 }
 
-/// The place just before the fragment that covers that time, or before the next later one.
+/// The place just before the last fragment that covers that time, or before the next later one.
 async fn place(
     store: &Store,
     id: StreamId,
@@ -239,15 +239,15 @@ async fn place(
     origin: TimeOrigin,
     at_ms: u64,
 ) -> Result<FragmentParts, StoreError> {
-    let in_ring = live.covering(origin, at_ms);
+    let mut found = live.ending_from(origin, at_ms);
     let stored = ask(store, move |store| store.containing(id, origin, at_ms)).await?;
-    let first = stored
-        .map(|info| info.number)
-        .into_iter()
-        .chain(in_ring)
-        .min();
-    Ok(match first {
-        Some(number) => just_before(number),
+    found.extend(stored.map(|info| (info.start_ms(origin), info.number)));
+    let covers = found
+        .iter()
+        .filter(|(start_ms, _)| *start_ms <= at_ms)
+        .max();
+    Ok(match covers.or_else(|| found.iter().min()) {
+        Some((_, number)) => just_before(*number),
         None => live.newest(),
     })
 }

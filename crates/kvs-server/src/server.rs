@@ -1,13 +1,14 @@
 //! A running server: start it, ask where it is, stop it.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -97,7 +98,12 @@ impl Server {
             source,
         })?;
         let (stop, stopping) = watch::channel(false);
-        let app = App::open(config, address, stopping)?;
+        let (running, gone) = mpsc::channel(1);
+        let open = move || App::open(config, address, stopping, running);
+        // It reads files and opens the store.
+        let app = spawn_blocking(open)
+            .await
+            .map_err(|_| StoreError::Interrupted)??;
         let url = app.hosts().base_url(None);
         let served = tokio::spawn(accept(listener, acceptor, app));
         Ok(Handle {
@@ -105,6 +111,7 @@ impl Server {
             url,
             stop,
             served,
+            gone,
         })
     }
 }
@@ -116,6 +123,8 @@ pub struct Handle {
     url: String,
     stop: watch::Sender<bool>,
     served: JoinHandle<()>,
+    /// Closed when nothing holds the store any more.
+    gone: mpsc::Receiver<Infallible>,
 }
 
 impl Handle {
@@ -132,14 +141,23 @@ impl Handle {
     /// Takes no more requests, gives fragments under way 4 s to end, and is gone within 5 s.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
-        // Its only errors: it panicked, or it was aborted. Either way nothing runs any more.
+        // Its only errors: it panicked, or it was aborted. Either way it runs no more.
         let _ = (&mut self.served).await;
+        self.wait_until_gone().await;
     }
 
     /// Ends everything at once, as a crash would, but for what the store has already been given.
     pub async fn abort(mut self) {
         self.served.abort();
         let _ = (&mut self.served).await;
+        self.wait_until_gone().await;
+    }
+
+    /// Sessions that lost their connection end by themselves, and the store with the last one.
+    async fn wait_until_gone(&mut self) {
+        if timeout(STOP_TIMEOUT, self.gone.recv()).await.is_err() {
+            tracing::warn!("some sessions did not end in time");
+        }
     }
 }
 

@@ -75,7 +75,7 @@ pub(crate) async fn get_media_for_fragment_list(
     call.caller
         .authorize(Action::Read, Some(request.stream.name().as_str()))?;
     let stream = app.stream(&request.stream)?;
-    let live = app.live_stream(&stream)?;
+    let live = app.live_stream(&stream).await?;
     let id = stream.id;
     let numbers = request.fragments;
     let wanted = ask(app.store(), move |store| {

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::auth::Action;
 use crate::random;
 use crate::store::{NewStream, Stream};
+use crate::stored::ask;
 
 /// The stream is ACTIVE at once: there is nothing to wait for.
 pub(crate) async fn create_stream(
@@ -26,7 +27,7 @@ pub(crate) async fn create_stream(
     let request = CreateStream::parse(&call.body)?;
     call.caller
         .authorize(Action::Admin, Some(request.stream_name.as_str()))?;
-    let stream = app.store().create_stream(NewStream {
+    let new = NewStream {
         name: request.stream_name,
         version: random::version(app.random()),
         retention_hours: request.retention_hours,
@@ -34,7 +35,8 @@ pub(crate) async fn create_stream(
         media_type: request.media_type,
         kms_key_id: request.kms_key_id,
         tags: request.tags,
-    })?;
+    };
+    let stream = ask(app.store(), move |store| store.create_stream(new)).await?;
     json(&CreatedStream {
         stream_arn: app.arn(&stream),
     })
@@ -99,7 +101,7 @@ pub(crate) async fn delete_stream(
         let message = "CurrentVersion is not the stream's version; describe the stream again.";
         return Err(ApiError::new(ErrorKind::VersionMismatch, message).into());
     }
-    app.delete(&stream)?;
+    app.delete(&stream).await?;
     Ok(nothing())
 }
 

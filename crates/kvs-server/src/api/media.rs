@@ -27,7 +27,7 @@ pub(crate) async fn get_media(
     call.caller
         .authorize(Action::Read, Some(request.stream.name().as_str()))?;
     let stream = app.stream(&request.stream)?;
-    let live = app.live_stream(&stream)?;
+    let live = app.live_stream(&stream).await?;
     let start = match request.start {
         StartSelector::Now => Start::Now,
         StartSelector::Earliest => Start::After(BEFORE_ALL),

@@ -22,6 +22,7 @@ use super::session::{Session, SessionSettings};
 use crate::api::reply::{Refusal, typed};
 use crate::app::App;
 use crate::auth::Action;
+use crate::stored::ask;
 
 /// Acks that wait for the client to take them. One that takes none is cut off by the connection.
 const ACKS_WAITING_MAX: usize = 64;
@@ -37,13 +38,16 @@ pub(crate) async fn put_media(
     let request = PutMedia::parse(header)?;
     let stream = app.stream(&request.stream)?;
     caller.authorize(Action::Write, Some(stream.name.as_str()))?;
-    let live = app.live_stream(&stream)?;
+    let live = app.live_stream(&stream).await?;
     let place = live.open_session().ok_or_else(|| {
         ApiError::new(
             ErrorKind::ConnectionLimitExceeded,
             "Two PutMedia connections to this stream are open already.",
         )
     })?;
+    // From here on a fragment's number is at hand without a disk.
+    let id = stream.id;
+    ask(app.store(), move |store| store.prepare(id)).await?;
     let settings = SessionSettings {
         stream: stream.id,
         stored: stream.retention_hours > 0,
