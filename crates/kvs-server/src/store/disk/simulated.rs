@@ -133,6 +133,22 @@ fn folder_of(path: &str) -> &str {
 }
 
 impl State {
+    fn empty() -> Self {
+        Self {
+            random: SeededRandom::new(0),
+            calls: 0,
+            fault: None,
+            dead: false,
+            ignore_sync_data: false,
+            free_bytes: u64::MAX,
+            locked: false,
+            files: Vec::new(),
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            pending_names: Vec::new(),
+        }
+    }
+
     /// Counts a call; the error that it is to meet.
     fn call(&mut self, sync: bool) -> io::Result<()> {
         self.calls += 1;
@@ -173,16 +189,7 @@ impl SimulatedDisk {
     pub fn new(seed: u64) -> Self {
         Self::with(State {
             random: SeededRandom::new(seed),
-            calls: 0,
-            fault: None,
-            dead: false,
-            ignore_sync_data: false,
-            free_bytes: u64::MAX,
-            locked: false,
-            files: Vec::new(),
-            names: BTreeMap::new(),
-            durable_names: BTreeMap::new(),
-            pending_names: Vec::new(),
+            ..State::empty()
         })
     }
 
@@ -215,36 +222,49 @@ impl SimulatedDisk {
         self.state().free_bytes = bytes;
     }
 
-    /// Cuts the power: every further call on this disk fails. What had reached the platters is
-    /// the disk that is returned.
-    pub fn power_cut(&self) -> Self {
+    /// Ends the process: every further call on this disk fails, and the disk that is returned has
+    /// all that was written, synced or not.
+    pub fn kill(&self) -> Self {
         let mut state = self.state();
         state.dead = true;
         let random = SeededRandom::new(state.random.next_u64());
-        let mut names = state.durable_names.clone();
-        for change in &state.pending_names {
-            if random.below(2) == 0 {
-                rename_all(&mut names, change);
-            }
-        }
-        let mut files = state.files.clone();
-        for file in &mut files {
-            file.lose(&random);
-            file.visible = file.durable.clone();
-        }
         Self::with(State {
             random,
-            calls: 0,
-            fault: None,
-            dead: false,
-            ignore_sync_data: false,
             free_bytes: state.free_bytes,
-            locked: false,
-            files,
-            durable_names: names.clone(),
-            names,
-            pending_names: Vec::new(),
+            files: state.files.clone(),
+            durable_names: state.durable_names.clone(),
+            names: state.names.clone(),
+            pending_names: state.pending_names.clone(),
+            ..State::empty()
         })
+    }
+
+    /// Cuts the power: as [`kill`](Self::kill), and of what was not synced only what had reached
+    /// the platters is there.
+    pub fn power_cut(&self) -> Self {
+        let disk = self.kill();
+        let mut guard = disk.state();
+        let state = &mut *guard;
+        for change in std::mem::take(&mut state.pending_names) {
+            if state.random.below(2) == 0 {
+                rename_all(&mut state.durable_names, &change);
+            }
+        }
+        state.names = state.durable_names.clone();
+        for file in &mut state.files {
+            file.lose(&state.random);
+            file.visible = file.durable.clone();
+        }
+        drop(guard);
+        disk
+    }
+
+    /// Cuts a file, as a disk that lost its end would.
+    pub fn cut_file(&self, path: &str, len: u64) {
+        let mut state = self.state();
+        let id = state.id(path).expect("the test names a file that exists");
+        state.files[id].change(Change::SetLen(len));
+        state.files[id].sync();
     }
 
     /// Every file with its bytes, for tests that look for what must not be there.

@@ -1,0 +1,392 @@
+//! The store on a disk that loses power, fails calls, and keeps only what was synced.
+//!
+//! `KVS_LONG_TESTS=1` tries twenty times as many seeds; `KVS_SEED=N` just this one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use futures_util::future::maybe_done;
+use kvs_protocol::FragmentParts;
+use kvs_server::clock::SimulatedClock;
+use kvs_server::store::disk::simulated::{Fault, SimulatedDisk};
+use kvs_server::store::random::SeededRandom;
+use kvs_server::store::{Store, StoreConfig, StoreError, StreamId};
+
+mod store;
+
+use store::{body, fragment, new_stream, read_all, wait};
+
+const NOW_MS: u64 = 1_700_000_000_000;
+
+/// Small segments, so that many are begun and unlinked.
+fn open(disk: &SimulatedDisk, clock: &Arc<SimulatedClock>, seed: u64) -> Result<Store, StoreError> {
+    let config = StoreConfig {
+        bytes_max: None,
+        segment_bytes: 256 << 10,
+        ..StoreConfig::in_memory()
+    };
+    let random = Arc::new(SeededRandom::new(seed));
+    Store::open_on(&config, Arc::new(disk.clone()), clock.clone(), random)
+}
+
+fn clock() -> Arc<SimulatedClock> {
+    Arc::new(SimulatedClock::new(NOW_MS))
+}
+
+/// What the clients of a store remember of it.
+#[derive(Default)]
+struct Clients {
+    /// Streams whose creation was confirmed; `false` once a deletion was begun.
+    streams: BTreeMap<StreamId, bool>,
+    /// Fragments whose PERSISTED was sent, with their bytes.
+    persisted: BTreeMap<(StreamId, FragmentParts), Vec<u8>>,
+    /// Every number that was given out.
+    seen: BTreeSet<(StreamId, u64)>,
+    names: u64,
+}
+
+impl Clients {
+    /// Uses the store until it fails, or for so many steps.
+    fn work(&mut self, store: &Store, clock: &SimulatedClock, random: &SeededRandom, steps: u64) {
+        for _ in 0..steps {
+            let kept = self
+                .streams
+                .iter()
+                .filter(|(_, kept)| **kept)
+                .map(|(id, _)| *id);
+            let kept: Vec<StreamId> = kept.collect();
+            let done = match random.below(20) {
+                _ if kept.is_empty() => self.create(store),
+                0 if kept.len() < 5 => self.create(store),
+                1 if kept.len() > 1 => {
+                    self.delete(store, kept[random.below(kept.len() as u64) as usize])
+                }
+                2 => {
+                    clock.advance_ms(700);
+                    Ok(())
+                }
+                3 => store.checkpoint(),
+                _ => self.append(store, &kept, random),
+            };
+            if done.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn create(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.names += 1;
+        let stream = store.create_stream(new_stream(&format!("cam-{}", self.names)))?;
+        self.streams.insert(stream.id, true);
+        Ok(())
+    }
+
+    fn delete(&mut self, store: &Store, stream: StreamId) -> Result<(), StoreError> {
+        self.streams.insert(stream, false);
+        store.delete_stream(stream)
+    }
+
+    /// Some fragments in one group.
+    fn append(
+        &mut self,
+        store: &Store,
+        streams: &[StreamId],
+        random: &SeededRandom,
+    ) -> Result<(), StoreError> {
+        let mut news = Vec::new();
+        for _ in 0..=random.below(4) {
+            let stream = streams[random.below(streams.len() as u64) as usize];
+            let number = store.begin_fragment(stream, NOW_MS)?;
+            let new = self.seen.insert((stream, number.sequence));
+            assert!(new, "{number:?} of {stream:?} was given out before");
+            let lens = [0, 10, 3000, 5000, 70_000];
+            news.push(fragment(stream, number, lens[random.below(5) as usize]));
+        }
+        let hold = store.hold();
+        let appends = news
+            .iter()
+            .map(|new| Box::pin(maybe_done(store.append(new.clone()))));
+        let mut appends: Vec<_> = appends.collect();
+        for append in &mut appends {
+            // Each is asked for before the writer goes on.
+            let _ = append
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+        }
+        drop(hold);
+        let mut stored = Vec::new();
+        for append in &mut appends {
+            wait(append.as_mut());
+            stored.push(append.as_mut().take_output().expect("it has ended"));
+        }
+        for (new, stored) in news.iter().zip(&stored) {
+            if stored.is_ok() {
+                self.persisted.insert((new.stream, new.number), body(new));
+            }
+        }
+        stored.into_iter().collect()
+    }
+
+    /// What was confirmed is there, and nothing that was given out is again.
+    fn verify(&mut self, store: &Store) {
+        let violations = store.check(true).expect("it can be checked");
+        assert_eq!(violations, []);
+        // A deletion under way may have become durable or not.
+        self.streams.retain(|stream, kept| {
+            *kept && {
+                assert!(store.stream_by_id(*stream).is_some(), "{stream:?} is lost");
+                true
+            }
+        });
+        self.persisted
+            .retain(|(stream, _), _| self.streams.contains_key(stream));
+        for ((stream, number), bytes) in &self.persisted {
+            let read = read_all(store, *stream, *number).expect("it was persisted");
+            assert!(read == *bytes, "{number:?} of {stream:?} has other bytes");
+        }
+        for stream in self.streams.keys() {
+            let number = store.begin_fragment(*stream, 0).expect("it exists");
+            let new = self.seen.insert((*stream, number.sequence));
+            assert!(new, "{number:?} of {stream:?} was given out before");
+        }
+    }
+}
+
+fn seeds(short: u64) -> Vec<u64> {
+    if let Some(seed) = std::env::var("KVS_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+    {
+        return vec![seed];
+    }
+    let long = std::env::var_os("KVS_LONG_TESTS").is_some();
+    (0..if long { 20 * short } else { short }).collect()
+}
+
+/// The power is cut some times at any call, the recovery's calls among them.
+fn survive(seed: u64) {
+    let random = SeededRandom::new(seed);
+    let clock = clock();
+    let mut disk = SimulatedDisk::new(seed);
+    let mut clients = Clients::default();
+    for round in 0..4 {
+        if round > 0 || random.below(4) == 0 {
+            disk.fault_after(1 + random.below(400), Fault::PowerCut);
+        }
+        if let Ok(store) = open(&disk, &clock, random.next_u64()) {
+            if round == 0 {
+                disk.fault_after(1 + random.below(600), Fault::PowerCut);
+            }
+            clients.work(&store, &clock, &random, 60);
+        }
+        disk = if random.below(3) == 0 {
+            disk.kill()
+        } else {
+            disk.power_cut()
+        };
+    }
+    disk = disk.power_cut();
+    let store = open(&disk, &clock, random.next_u64()).expect("it survives");
+    clients.verify(&store);
+    clients.work(&store, &clock, &random, 5);
+    clients.verify(&store);
+}
+
+#[test]
+fn what_was_persisted_survives_power_cuts_at_any_call() {
+    for seed in seeds(100) {
+        println!("seed {seed}");
+        survive(seed);
+    }
+}
+
+/// A call fails now and then, the process goes on, is killed or loses power.
+fn endure(seed: u64) {
+    let random = SeededRandom::new(!seed);
+    let clock = clock();
+    let mut disk = SimulatedDisk::new(seed);
+    let mut clients = Clients::default();
+    let mut store = open(&disk, &clock, random.next_u64()).expect("nothing fails yet");
+    for _ in 0..6 {
+        let fault = if random.below(2) == 0 {
+            Fault::Error
+        } else {
+            Fault::SyncError
+        };
+        disk.fault_after(1 + random.below(60), fault);
+        for _ in 0..3 {
+            clients.work(&store, &clock, &random, 10);
+        }
+        disk.fault_after(u64::MAX / 2, Fault::Error);
+        if random.below(3) == 0 {
+            disk = disk.power_cut();
+            drop(store);
+            store = open(&disk, &clock, random.next_u64()).expect("nothing fails now");
+            clients.verify(&store);
+        }
+    }
+    drop(store);
+    let store = open(&disk, &clock, random.next_u64()).expect("nothing fails now");
+    clients.verify(&store);
+}
+
+#[test]
+fn what_was_persisted_survives_failing_calls() {
+    for seed in seeds(40) {
+        println!("seed {seed}");
+        endure(seed);
+    }
+}
+
+/// Persists a fragment, cuts the power, and says whether it is there.
+fn is_durable(ignore_sync_data: bool, seed: u64) -> bool {
+    let clock = clock();
+    let disk = SimulatedDisk::new(seed);
+    let store = open(&disk, &clock, seed).expect("it is new");
+    let stream = store
+        .create_stream(new_stream("cam"))
+        .expect("it is new")
+        .id;
+    let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
+    disk.ignore_sync_data(ignore_sync_data);
+    let new = fragment(stream, number, 70_000);
+    let expected = body(&new);
+    wait(store.append(new)).expect("PERSISTED");
+    let disk = disk.power_cut();
+    drop(store);
+    let store = open(&disk, &clock, seed).expect("it survives");
+    assert_eq!(store.check(true).expect("it can be checked"), []);
+    match read_all(&store, stream, number) {
+        Ok(read) => read == expected,
+        Err(StoreError::NoFragment) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_persisted_fragment_is_there_because_of_the_sync() {
+    for seed in 0..20 {
+        assert!(is_durable(false, seed), "seed {seed}");
+    }
+    // Some disks would have written it of their own accord.
+    let lost = (0..20).filter(|seed| !is_durable(true, *seed)).count();
+    assert!(lost >= 5, "without syncs {lost} of 20 are lost");
+}
+
+#[test]
+fn a_failed_sync_is_not_retried_on_that_file() {
+    let clock = clock();
+    let disk = SimulatedDisk::new(1);
+    let store = open(&disk, &clock, 1).expect("it is new");
+    let stream = store
+        .create_stream(new_stream("cam"))
+        .expect("it is new")
+        .id;
+    let segments = || {
+        let files = disk.contents().into_iter().map(|(name, _)| name);
+        files
+            .filter(|name| name.starts_with("segments/"))
+            .collect::<BTreeSet<_>>()
+    };
+    let mut numbers = Vec::new();
+    for fails in [false, true, false] {
+        let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
+        if fails {
+            disk.fault_after(1, Fault::SyncError);
+        }
+        let before = segments();
+        wait(store.append(fragment(stream, number, 5000))).expect("it goes elsewhere");
+        let fresh = segments().difference(&before).count();
+        assert_eq!(fresh, usize::from(fails || before.is_empty()));
+        numbers.push(number);
+    }
+    let disk = disk.power_cut();
+    drop(store);
+    let store = open(&disk, &clock, 1).expect("it survives");
+    for number in numbers {
+        read_all(&store, stream, number).expect("it was persisted");
+    }
+    assert_eq!(store.check(true).expect("it can be checked"), []);
+}
+
+#[test]
+fn a_record_torn_at_any_block_is_cut_and_what_was_persisted_stays() {
+    for torn_bytes in (0..80_000)
+        .step_by(4096)
+        .chain([1, 95, 96, 97, 511, 70_200])
+    {
+        let clock = clock();
+        let disk = SimulatedDisk::new(1);
+        let store = open(&disk, &clock, 1).expect("it is new");
+        let stream = store
+            .create_stream(new_stream("cam"))
+            .expect("it is new")
+            .id;
+        let mut numbers = Vec::new();
+        for _ in 0..2 {
+            let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
+            wait(store.append(fragment(stream, number, 70_000))).expect("there is room");
+            numbers.push(number);
+        }
+        let disk = disk.power_cut();
+        drop(store);
+        disk.cut_file("segments/00000001", 73_728 + torn_bytes);
+        let store = open(&disk, &clock, 1).expect("it survives");
+        read_all(&store, stream, numbers[0]).expect("it lies before the cut");
+        let second = read_all(&store, stream, numbers[1]);
+        assert_eq!(second.is_ok(), torn_bytes >= 73_728, "{torn_bytes}");
+        assert_eq!(store.check(true).expect("it can be checked"), []);
+    }
+}
+
+#[test]
+fn a_deleted_streams_key_occurs_nowhere() {
+    let clock = clock();
+    let disk = SimulatedDisk::new(1);
+    let store = open(&disk, &clock, 1).expect("it is new");
+    let stream = store
+        .create_stream(new_stream("cam"))
+        .expect("it is new")
+        .id;
+    let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
+    wait(store.append(fragment(stream, number, 70_000))).expect("there is room");
+    let keys = disk.contents();
+    let keys = keys.iter().filter(|(name, _)| name.starts_with("keys/"));
+    let keys: Vec<&[u8]> = keys.map(|(_, wrapped)| &wrapped[32..]).collect();
+    assert_eq!(keys.len(), 1);
+    store.delete_stream(stream).expect("it exists");
+    drop(store);
+    let disk = disk.power_cut();
+    for (name, bytes) in disk.contents() {
+        assert!(!name.starts_with("keys/"), "{name} is there");
+        let holds = bytes.windows(keys[0].len()).any(|window| window == keys[0]);
+        assert!(!holds, "{name} holds the wrapped key");
+    }
+}
+
+#[test]
+fn a_nearly_full_disk_refuses_fragments_and_goes_on_by_itself() {
+    let clock = clock();
+    let disk = SimulatedDisk::new(1);
+    let config = StoreConfig {
+        free_bytes_min: 1000,
+        ..StoreConfig::in_memory()
+    };
+    let random = Arc::new(SeededRandom::new(1));
+    let store = Store::open_on(&config, Arc::new(disk.clone()), clock, random).expect("it is new");
+    let stream = store
+        .create_stream(new_stream("cam"))
+        .expect("it is new")
+        .id;
+    let append = || {
+        let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
+        wait(store.append(fragment(stream, number, 10)))
+    };
+    disk.set_free_bytes(999);
+    let refused = append().expect_err("there is no room");
+    assert_eq!(refused.ack_error().id(), 5001);
+    disk.set_free_bytes(1000);
+    append().expect("there is room again");
+}
