@@ -198,3 +198,57 @@ fn codec_data(caps: &gst::StructureRef) -> Option<Bytes> {
     let map = buffer.map_readable().ok()?;
     Some(Bytes::copy_from_slice(&map))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn structure(text: &str) -> gst::Structure {
+        gst::init().expect("GStreamer initialises");
+        text.parse().expect("a valid structure")
+    }
+
+    #[test]
+    fn what_cannot_be_sent_says_which_parser_helps() {
+        let cases = [
+            ("audio/mpeg,stream-format=raw", "aacparse"),
+            ("audio/mpeg,stream-format=adts", "aacparse"),
+            ("audio/x-alaw,rate=8000", "channels"),
+            ("audio/x-raw", "cannot be sent"),
+        ];
+        for (caps, word) in cases {
+            let error = audio_track(&structure(caps)).expect_err(caps);
+            assert!(error.to_string().contains(word), "{caps}: {error}");
+        }
+        for caps in [
+            "video/x-h264,stream-format=avc",
+            "video/x-h264,stream-format=odd",
+        ] {
+            let error = h264_framing(&structure(caps)).err().expect(caps);
+            assert!(error.to_string().contains("h264parse"), "{caps}: {error}");
+        }
+    }
+
+    #[test]
+    fn aac_takes_rate_and_channels_from_its_configuration() {
+        let track = audio_track(&structure(
+            "audio/mpeg,mpegversion=4,stream-format=raw,codec_data=(buffer)1190",
+        ));
+        let track = track.expect("AAC LC, 48 kHz, stereo");
+        assert_eq!(track.codec_id, aac::CODEC_ID);
+        assert_eq!(track.codec_private.as_deref(), Some(&[0x11, 0x90][..]));
+        let TrackKind::Audio(format) = track.kind else {
+            panic!("{:?} is no audio", track.kind);
+        };
+        assert_eq!((format.sample_rate, format.channels), (48_000.0, 2));
+    }
+
+    #[test]
+    fn h264_without_a_word_is_a_byte_stream_of_any_alignment() {
+        let framing = h264_framing(&structure("video/x-h264")).expect("as tsdemux sends it");
+        assert!(matches!(
+            framing,
+            H264Framing::StartCodes(Alignment::Unknown)
+        ));
+    }
+}

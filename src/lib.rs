@@ -6,16 +6,12 @@
 //! This crate turns buffers into frames and back, and nothing else: the sessions with the service
 //! are `kvs-client`'s, the bytes of Matroska `kvs-media`'s.
 
-#[allow(dead_code, reason = "the elements use it as they land")]
 mod caps;
-#[allow(dead_code, reason = "the elements use it as they land")]
 mod connection_settings;
 mod kvssink;
 mod kvssrc;
-#[allow(dead_code, reason = "the elements use it as they land")]
 mod lock;
 mod log;
-#[allow(dead_code, reason = "the elements use it as they land")]
 mod report_thread;
 mod runtime;
 
@@ -39,7 +35,8 @@ mod plugin {
         "MIT/X11",
         env!("CARGO_PKG_NAME"),
         env!("CARGO_PKG_NAME"),
-        env!("CARGO_PKG_REPOSITORY"),
+        // What GStreamer's own packages say where they are built from a source tree.
+        "Unknown package origin",
         env!("BUILD_REL_DATE")
     );
 }

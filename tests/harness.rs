@@ -38,8 +38,7 @@ pub(crate) fn file(path: &str) -> PathBuf {
 
 /// A real server, on a free port, on threads of its own.
 pub(crate) struct Server {
-    runtime: Runtime,
-    handle: Option<Handle>,
+    running: Option<(Runtime, Handle)>,
     config: Config,
     url: String,
 }
@@ -52,21 +51,14 @@ impl Server {
 
     /// A server of a given configuration.
     pub(crate) fn start_with(mut config: Config) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a runtime for the server");
-        let handle = runtime
-            .block_on(kvs_server::Server::start(config.clone()))
-            .expect("the server starts");
+        let runtime = threads();
+        let server = kvs_server::Server::start(config.clone());
+        let handle = runtime.block_on(server).expect("the server starts");
         config.listen = handle.address();
-        let url = handle.url().to_owned();
         Self {
-            runtime,
-            handle: Some(handle),
+            url: handle.url().to_owned(),
+            running: Some((runtime, handle)),
             config,
-            url,
         }
     }
 
@@ -77,32 +69,37 @@ impl Server {
 
     /// Stops it in good order. What is in memory is gone.
     pub(crate) fn stop(&mut self) {
-        if let Some(handle) = self.handle.take() {
-            self.runtime.block_on(handle.stop());
+        if let Some((runtime, handle)) = self.running.take() {
+            runtime.block_on(handle.stop());
+            runtime.shutdown_timeout(HANG);
         }
     }
 
-    /// Ends it as a crash would.
+    /// Ends it as a crash would: every task is gone, wherever it was.
     pub(crate) fn crash(&mut self) {
-        if let Some(handle) = self.handle.take() {
-            self.runtime.block_on(handle.abort());
+        if let Some((runtime, handle)) = self.running.take() {
+            drop(handle);
+            runtime.shutdown_timeout(HANG);
         }
     }
 
     /// Starts it again, at the same address and on the same data.
     pub(crate) fn start_again(&mut self) {
-        let server = kvs_server::Server::start(self.config.clone());
-        let handle = self
-            .runtime
-            .block_on(server)
-            .expect("the server starts again");
-        self.handle = Some(handle);
+        *self = Self::start_with(self.config.clone());
     }
 
     /// Everything that is stored of a stream.
     pub(crate) fn read_back(&self, stream: &str) -> Recording {
-        self.runtime.block_on(Recording::read(self.url(), stream))
+        threads().block_on(Recording::read(self.url(), stream))
     }
+}
+
+fn threads() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 /// What a stream holds.
@@ -158,8 +155,7 @@ impl Recording {
 
 /// The numbers of all fragments that are stored.
 pub(crate) fn stored_fragments(url: &str, stream: &str) -> BTreeSet<String> {
-    let runtime = Runtime::new().expect("a runtime for the reader");
-    let recording = runtime.block_on(Recording::read(url, stream));
+    let recording = threads().block_on(Recording::read(url, stream));
     let numbers = recording.fragments.iter();
     numbers
         .map(|fragment| fragment.number.to_string())

@@ -1,18 +1,45 @@
 //! kvssink as GObject and GStreamer see it.
 
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
+use kvs_client::producer::TRACKS_MAX;
+use kvs_media::TrackNumber;
 
-use crate::connection_settings::ConnectionSettings;
+use super::pad::wall_ns;
+use super::settings::Settings;
+use super::timeline::Now;
+use super::upload::{Upload, stats_structure};
+use super::{KvsSinkPad, templates};
+use crate::lock::lock;
 
-/// The element's state.
+pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "kvssink",
+        gst::DebugColorFlags::empty(),
+        Some("Kinesis Video Streams sink"),
+    )
+});
+
+/// The element's state. No lock is held while messages are posted or frames handed over.
 #[derive(Default)]
 #[allow(missing_debug_implementations, reason = "it holds secrets")]
 pub struct KvsSink {
-    connection: Mutex<ConnectionSettings>,
+    settings: Mutex<Settings>,
+    uploads: Mutex<Uploads>,
+    is_playing: AtomicBool,
+    key_frame_refused: AtomicBool,
+}
+
+#[derive(Default)]
+struct Uploads {
+    current: Option<Arc<Upload>>,
+    /// Uploads that wait for their last confirmations while new media goes to the current one.
+    ending: Vec<Arc<Upload>>,
+    last_stats: Option<gst::Structure>,
 }
 
 #[glib::object_subclass]
@@ -24,27 +51,30 @@ impl ObjectSubclass for KvsSink {
 
 impl ObjectImpl for KvsSink {
     fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> =
-            LazyLock::new(ConnectionSettings::param_specs);
-        PROPERTIES.as_ref()
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            let mut specs = Settings::param_specs().to_vec();
+            specs.push(
+                glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+                    .nick("Statistics")
+                    .blurb("Figures of the upload: frames, fragments, bytes, delays, state")
+                    .read_only()
+                    .build(),
+            );
+            specs
+        });
+        &PROPERTIES
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, spec: &glib::ParamSpec) {
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        connection.set(spec.name(), value);
+        lock(&self.settings).set(spec.name(), value);
     }
 
     fn property(&self, _id: usize, spec: &glib::ParamSpec) -> glib::Value {
-        let connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        connection
-            .get(spec.name())
-            .expect("every declared property is known")
+        if spec.name() == "stats" {
+            return self.stats().to_value();
+        }
+        let value = lock(&self.settings).get(spec.name());
+        value.expect("GObject asks only for properties that are declared")
     }
 
     fn constructed(&self) {
@@ -61,10 +91,331 @@ impl ElementImpl for KvsSink {
             gst::subclass::ElementMetadata::new(
                 "Kinesis Video Streams sink",
                 "Sink/Video/Network",
-                "Sends video and audio to Amazon Kinesis Video Streams",
+                "Uploads H.264 video and AAC or G.711 audio to Amazon Kinesis Video Streams \
+                 or to kvs-server, for example: videotestsrc is-live=true ! x264enc ! kvssink \
+                 stream-name=cam endpoint=http://127.0.0.1:5600",
                 "The gst-plugin-kvs authors",
             )
         });
         Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(templates::all);
+        &TEMPLATES
+    }
+
+    fn request_new_pad(
+        &self,
+        template: &gst::PadTemplate,
+        name: Option<&str>,
+        _caps: Option<&gst::Caps>,
+    ) -> Option<gst::Pad> {
+        let element = self.obj();
+        let pads = element.sink_pads();
+        if pads.len() >= TRACKS_MAX {
+            gst::error!(
+                CAT,
+                imp = self,
+                "the service takes {TRACKS_MAX} tracks at most"
+            );
+            return None;
+        }
+        let name = templates::pad_name(template, name, &pads)?;
+        let pad: KvsSinkPad = gst::PadBuilder::from_template(template)
+            .name(name)
+            .chain_function(|pad: &KvsSinkPad, parent, buffer| {
+                Self::catch_panic_pad_function(
+                    parent,
+                    || Err(gst::FlowError::Error),
+                    |sink| pad.imp().chain(sink, &buffer),
+                )
+            })
+            .event_function(|pad: &KvsSinkPad, parent, event| {
+                Self::catch_panic_pad_function(
+                    parent,
+                    || false,
+                    |sink| pad.imp().event(sink, event),
+                )
+            })
+            .build();
+        if element.current_state() >= gst::State::Paused {
+            pad.set_active(true).ok()?;
+        }
+        element.add_pad(&pad).ok()?;
+        Some(pad.upcast())
+    }
+
+    fn release_pad(&self, pad: &gst::Pad) {
+        // Failing means that it is not active, which is what is wanted.
+        let _inactive = pad.set_active(false);
+        if let Some(pad) = pad.downcast_ref::<KvsSinkPad>() {
+            pad.imp().reset();
+        }
+        if self.obj().remove_pad(pad).is_ok() {
+            self.pad_ended(gst::Seqnum::next());
+        }
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        match transition {
+            gst::StateChange::NullToReady => self.check_settings()?,
+            gst::StateChange::ReadyToPaused => self.start()?,
+            gst::StateChange::PlayingToPaused => self.set_playing(false),
+            // Before the parent deactivates the pads, which waits for their streaming threads.
+            gst::StateChange::PausedToReady => self.stop(),
+            _ => {}
+        }
+        let success = self.parent_change_state(transition)?;
+        match transition {
+            gst::StateChange::PausedToPlaying => self.set_playing(true),
+            gst::StateChange::PausedToReady => self.forget(),
+            _ => {}
+        }
+        Ok(success)
+    }
+
+    fn send_event(&self, event: gst::Event) -> bool {
+        let pads = self.obj().sink_pads();
+        let is_upstream = event.is_upstream();
+        let mut taken = pads.iter().map(|pad| {
+            if is_upstream {
+                pad.push_event(event.clone())
+            } else {
+                pad.send_event(event.clone())
+            }
+        });
+        // Every pad gets it, also behind one that took it.
+        taken.by_ref().fold(false, |any, taken| any | taken)
+    }
+
+    fn query(&self, query: &mut gst::QueryRef) -> bool {
+        match query.view_mut() {
+            gst::QueryViewMut::Latency(latency) => self.fold_latency(latency),
+            _ => self.parent_query(query),
+        }
+    }
+}
+
+impl KvsSink {
+    fn check_settings(&self) -> Result<(), gst::StateChangeError> {
+        let (config, has_stream_name) = {
+            let settings = lock(&self.settings);
+            (
+                settings.connection.config(),
+                settings.connection.has_stream_name(),
+            )
+        };
+        if let Err(error) = config {
+            gst::element_imp_error!(self, gst::ResourceError::Settings, ("{error}"));
+            return Err(gst::StateChangeError);
+        }
+        if !has_stream_name {
+            let name = lock(&self.settings).connection.stream_name().to_owned();
+            gst::warning!(CAT, imp = self, "stream-name is not set: {name} is taken");
+        }
+        Ok(())
+    }
+
+    fn start(&self) -> Result<(), gst::StateChangeError> {
+        let settings = lock(&self.settings).clone();
+        match Upload::start(&self.obj(), &settings) {
+            Ok(upload) => {
+                lock(&self.uploads).current = Some(upload);
+                Ok(())
+            }
+            Err(error) => {
+                gst::element_imp_error!(self, gst::ResourceError::Settings, ("{error}"));
+                Err(gst::StateChangeError)
+            }
+        }
+    }
+
+    /// Frees whoever waits, in a push or for the end.
+    fn stop(&self) {
+        let uploads = lock(&self.uploads);
+        uploads
+            .ending
+            .iter()
+            .chain(&uploads.current)
+            .for_each(|upload| upload.stop());
+    }
+
+    fn forget(&self) {
+        for pad in self.pads() {
+            pad.imp().reset();
+        }
+        let mut uploads = lock(&self.uploads);
+        uploads.ending.clear();
+        if let Some(upload) = uploads.current.take() {
+            uploads.last_stats = Some(stats_structure(&upload.producer.stats()));
+        }
+    }
+
+    fn set_playing(&self, is_playing: bool) {
+        self.is_playing.store(is_playing, Ordering::Release);
+        let Some(upload) = self.upload() else {
+            return;
+        };
+        if is_playing {
+            upload.timeline.clock_starts();
+        }
+        upload.reports.set_playing(&self.obj(), is_playing);
+    }
+
+    /// The upload under way, or the one that waits for its end; `None` below PAUSED.
+    pub(super) fn upload(&self) -> Option<Arc<Upload>> {
+        lock(&self.uploads).current.clone()
+    }
+
+    /// The upload that takes frames; `None` below PAUSED.
+    ///
+    /// Media behind EOS (a seek back, the next item of a playlist) begins another upload, while
+    /// the one before it waits for its last confirmations.
+    pub(super) fn open_upload(&self) -> Option<Arc<Upload>> {
+        let current = self.upload()?;
+        if !current.is_ending() {
+            return Some(current);
+        }
+        let settings = lock(&self.settings).clone();
+        let next = match Upload::start(&self.obj(), &settings) {
+            Ok(next) => next,
+            Err(error) => {
+                gst::element_imp_error!(self, gst::ResourceError::Settings, ("{error}"));
+                return None;
+            }
+        };
+        let opened = {
+            let mut uploads = lock(&self.uploads);
+            match uploads.current.as_mut() {
+                // Another pad was faster, or the element is being stopped.
+                Some(other) if !other.is_ending() => other.clone(),
+                None => return None,
+                Some(current) => {
+                    let old = std::mem::replace(current, Arc::clone(&next));
+                    old.reports.no_eos();
+                    uploads.ending.push(old);
+                    next
+                }
+            }
+        };
+        let is_playing = self.is_playing.load(Ordering::Acquire);
+        opened.reports.set_playing(&self.obj(), is_playing);
+        Some(opened)
+    }
+
+    /// What the clocks say.
+    pub(super) fn now(&self) -> Now {
+        let running = || self.obj().current_running_time();
+        Now {
+            wall_ns: wall_ns(),
+            running_ns: self
+                .is_playing
+                .load(Ordering::Acquire)
+                .then(running)
+                .flatten()
+                .and_then(|time| i64::try_from(time.nseconds()).ok()),
+        }
+    }
+
+    /// A pad has its EOS, or is gone. After the last one the upload ends.
+    pub(super) fn pad_ended(&self, seqnum: gst::Seqnum) {
+        let pads = self.pads();
+        if pads.is_empty() {
+            return;
+        }
+        if !pads.iter().all(|pad| pad.imp().has_ended()) {
+            // The producer ends with its last track: not before it knows them all.
+            if pads.iter().all(|pad| pad.imp().has_track()) {
+                pads.iter().for_each(|pad| pad.imp().end_track());
+            }
+            return;
+        }
+        if let Some(upload) = self.upload() {
+            gst::debug!(CAT, imp = self, "all pads have ended");
+            upload.finish(seqnum);
+        }
+    }
+
+    /// A pad has a new stream. Once all have, the application is told, as a base class does.
+    pub(super) fn stream_starts(&self, seqnum: gst::Seqnum, group_id: Option<gst::GroupId>) {
+        let pads = self.pads();
+        if !pads.iter().all(|pad| pad.imp().has_started()) {
+            return;
+        }
+        pads.iter().for_each(|pad| pad.imp().forget_start());
+        let mut message = gst::message::StreamStart::builder()
+            .src(&*self.obj())
+            .seqnum(seqnum);
+        if let Some(group_id) = group_id {
+            message = message.group_id(group_id);
+        }
+        // Without a bus there is nobody to tell.
+        let _no_bus = self.obj().post_message(message.build());
+    }
+
+    /// Asks the source of a track for a key frame.
+    pub(super) fn want_key_frame(&self, track: TrackNumber) {
+        let pads = self.pads();
+        let Some(pad) = pads.iter().find(|pad| pad.imp().is_track(track)) else {
+            return;
+        };
+        let event = gst_video::UpstreamForceKeyUnitEvent::builder()
+            .all_headers(true)
+            .build();
+        if !pad.push_event(event) && !self.key_frame_refused.swap(true, Ordering::Relaxed) {
+            gst::warning!(
+                CAT,
+                obj = pad,
+                "the source makes no key frames on demand: let it make one every 10 s at least"
+            );
+        }
+    }
+
+    /// The pipeline is live if any source is, and waits for the slowest.
+    fn fold_latency(&self, query: &mut gst::query::Latency) -> bool {
+        let mut folded = (false, gst::ClockTime::ZERO, gst::ClockTime::NONE);
+        let mut any = false;
+        for pad in self.pads() {
+            let mut upstream = gst::query::Latency::new();
+            if !pad.peer_query(&mut upstream) {
+                continue;
+            }
+            any = true;
+            let (is_live, min, max) = upstream.result();
+            if is_live {
+                folded.0 = true;
+                folded.1 = folded.1.max(min);
+                folded.2 = match (folded.2, max) {
+                    (Some(one), Some(other)) => Some(one.min(other)),
+                    (one, other) => one.or(other),
+                };
+            }
+        }
+        if any {
+            query.set(folded.0, folded.1, folded.2);
+        }
+        any
+    }
+
+    fn stats(&self) -> Option<gst::Structure> {
+        let upload = {
+            let uploads = lock(&self.uploads);
+            match &uploads.current {
+                Some(upload) => Arc::clone(upload),
+                None => return uploads.last_stats.clone(),
+            }
+        };
+        Some(stats_structure(&upload.producer.stats()))
+    }
+
+    fn pads(&self) -> Vec<KvsSinkPad> {
+        let pads = self.obj().sink_pads();
+        pads.into_iter()
+            .filter_map(|pad| pad.downcast().ok())
+            .collect()
     }
 }

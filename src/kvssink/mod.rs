@@ -1,13 +1,69 @@
-//! The element `kvssink`: sends video and audio to Kinesis Video Streams.
+//! The element `kvssink`: uploads video and audio to Kinesis Video Streams.
+//!
+//! A camera to a server on this machine:
+//!
+//! ```text
+//! gst-launch-1.0 rtspsrc location=rtsp://camera/stream add-reference-timestamp-meta=true \
+//!     ! rtph264depay ! h264parse ! kvssink stream-name=cam endpoint=http://127.0.0.1:5600
+//! ```
+//!
+//! A file, as fast as the link takes it, with its sound:
+//!
+//! ```text
+//! gst-launch-1.0 filesrc location=movie.mp4 ! qtdemux name=file \
+//!     kvssink name=sink stream-name=movie streaming-type=offline endpoint=http://127.0.0.1:5600 \
+//!     file.video_0 ! queue ! h264parse ! sink. \
+//!     file.audio_0 ! queue ! aacparse ! sink.
+//! ```
+//!
+//! Properties, messages and recipes are in `docs/elements/kvssink.md`.
 
 use gst::glib;
 use gst::prelude::*;
 
+mod chunks;
+mod codec;
 mod imp;
+mod input;
+mod messages;
+mod pad;
+mod report;
+mod settings;
+mod templates;
+mod timeline;
+mod upload;
 
 glib::wrapper! {
     /// The element `kvssink`.
     pub struct KvsSink(ObjectSubclass<imp::KvsSink>) @extends gst::Element, gst::Object;
+}
+
+glib::wrapper! {
+    /// A sink pad of `kvssink`: one track.
+    pub struct KvsSinkPad(ObjectSubclass<pad::KvsSinkPad>) @extends gst::Pad, gst::Object;
+}
+
+/// Whether the source can wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstKvsSinkStreamingType")]
+#[repr(i32)]
+pub enum StreamingType {
+    /// A camera: when the buffer is full, its oldest fragment is dropped.
+    #[default]
+    #[enum_value(
+        name = "Realtime: a full buffer drops its oldest fragment",
+        nick = "realtime"
+    )]
+    Realtime = 0,
+    /// A camera whose delay matters less.
+    #[enum_value(name = "Near realtime: as realtime", nick = "near-realtime")]
+    NearRealtime = 1,
+    /// A file: when the buffer is full, the source waits.
+    #[enum_value(
+        name = "Offline: a full buffer holds the source back",
+        nick = "offline"
+    )]
+    Offline = 2,
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {

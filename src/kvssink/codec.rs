@@ -1,0 +1,180 @@
+//! From a pad's buffers to coded frames, as its caps say.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use kvs_client::producer::TrackFormat;
+use kvs_media::codec::h264::{
+    AccessUnit, Alignment, Assembler, AssemblyError, AvcConfig, length_prefixed, to_annex_b,
+};
+
+use super::chunks::Chunks;
+use crate::caps::{self, CapsError, H264Framing};
+
+/// When a buffer is due, before anything is made of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// Running time of its PTS; `None` where it has none.
+    pub(super) running_ns: Option<i64>,
+    /// How long before its PTS it is to be decoded.
+    pub(super) decode_lead_ns: Option<i64>,
+    /// How long it lasts.
+    pub(super) duration_ns: Option<u64>,
+    /// The camera's own clock, where it told.
+    pub(super) camera_ns: Option<u64>,
+}
+
+/// One frame, not yet placed in time.
+#[derive(Debug)]
+pub(super) struct CodedFrame {
+    pub(super) data: Bytes,
+    pub(super) key: bool,
+    pub(super) stamp: Stamp,
+    /// The track's new format, which this frame is the first to have.
+    pub(super) format: Option<TrackFormat>,
+}
+
+/// How the buffers of a pad become frames.
+#[derive(Debug)]
+pub(super) enum Codec {
+    /// Each buffer is a frame at which decoding can start: audio.
+    Packets { format: Option<TrackFormat> },
+    /// Pictures are assembled from NAL units.
+    Pictures {
+        assembler: Box<Assembler<Stamp>>,
+        /// Size of the length before each NAL unit, where the assembler wants a byte stream.
+        length_size: Option<u8>,
+        /// Width and height, where the caps say them.
+        size: Option<(u32, u32)>,
+    },
+}
+
+impl Codec {
+    /// What the buffers behind these caps need.
+    pub(super) fn from_caps(caps: &gst::CapsRef) -> Result<Self, CapsError> {
+        let structure = caps.structure(0).ok_or(CapsError::Empty)?;
+        if structure.name() != "video/x-h264" {
+            let format = Some(caps::audio_track(structure)?);
+            return Ok(Self::Packets { format });
+        }
+        let (assembler, length_size) = match caps::h264_framing(structure)? {
+            H264Framing::Lengths(avcc) => (Assembler::avc(&avcc).map_err(CapsError::Avc)?, None),
+            H264Framing::StartCodes(alignment) => (Assembler::new(alignment), None),
+            H264Framing::SingleLengths(config) => (knowing(&config), Some(config.length_size)),
+        };
+        Ok(Self::Pictures {
+            assembler: Box::new(assembler),
+            length_size,
+            size: caps::size(structure),
+        })
+    }
+
+    /// Whether buffers stand for themselves, so that one may be left out without harm to others.
+    pub(super) fn is_packets(&self) -> bool {
+        matches!(self, Self::Packets { .. })
+    }
+
+    /// The format, where the caps alone say it.
+    pub(super) fn early_format(&self) -> Option<TrackFormat> {
+        match self {
+            Self::Packets { format } => format.clone(),
+            Self::Pictures {
+                assembler, size, ..
+            } => {
+                let config = assembler.config()?;
+                Some(caps::video_track(&config, *size))
+            }
+        }
+    }
+
+    /// Takes a buffer; what is complete goes to `frames`.
+    ///
+    /// `ends_picture` says that the source marked the end of an access unit.
+    pub(super) fn push(
+        &mut self,
+        data: &[u8],
+        stamp: Stamp,
+        ends_picture: bool,
+        chunks: &mut Chunks,
+        frames: &mut VecDeque<CodedFrame>,
+    ) -> Result<(), AssemblyError> {
+        match self {
+            Self::Packets { format } => {
+                frames.push_back(CodedFrame {
+                    data: chunks.copy(data),
+                    key: true,
+                    stamp,
+                    format: format.take(),
+                });
+                Ok(())
+            }
+            Self::Pictures {
+                assembler,
+                length_size,
+                size,
+            } => {
+                let stream = length_size.map(|length_size| {
+                    to_annex_b(length_prefixed(data, length_size).map_while(Result::ok))
+                });
+                let data = stream.as_deref().unwrap_or(data);
+                let size = *size;
+                assembler.push(
+                    data,
+                    Some(stamp),
+                    ends_picture,
+                    &mut Frames { frames, size },
+                )
+            }
+        }
+    }
+
+    /// The stream ends: what there is of a picture is complete.
+    pub(super) fn finish(
+        &mut self,
+        frames: &mut VecDeque<CodedFrame>,
+    ) -> Result<(), AssemblyError> {
+        match self {
+            Self::Packets { .. } => Ok(()),
+            Self::Pictures {
+                assembler, size, ..
+            } => {
+                let size = *size;
+                assembler.flush(&mut Frames { frames, size })
+            }
+        }
+    }
+
+    /// Forgets a picture under way.
+    pub(super) fn reset(&mut self) {
+        if let Self::Pictures { assembler, .. } = self {
+            assembler.reset();
+        }
+    }
+}
+
+/// An assembler of single NAL units that knows the parameter sets from the caps.
+fn knowing(config: &AvcConfig) -> Assembler<Stamp> {
+    let mut assembler = Assembler::new(Alignment::Nal);
+    let sets = config.sps.iter().chain(&config.pps).map(Bytes::as_ref);
+    // Parameter sets are far below any limit, and make no picture.
+    let _no_picture = assembler.push(&to_annex_b(sets), None, false, &mut Vec::new());
+    assembler
+}
+
+/// Takes access units in as frames.
+struct Frames<'a> {
+    frames: &'a mut VecDeque<CodedFrame>,
+    size: Option<(u32, u32)>,
+}
+
+impl Extend<AccessUnit<Stamp>> for Frames<'_> {
+    fn extend<I: IntoIterator<Item = AccessUnit<Stamp>>>(&mut self, units: I) {
+        let size = self.size;
+        self.frames.extend(units.into_iter().map(|unit| CodedFrame {
+            data: unit.data,
+            key: unit.key,
+            stamp: unit.stamp.unwrap_or_default(),
+            format: unit.config.map(|config| caps::video_track(&config, size)),
+        }));
+    }
+}

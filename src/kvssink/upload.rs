@@ -1,0 +1,135 @@
+//! One upload: from READY→PAUSED, or the first buffer after a finished one, to its last confirmation.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gst::prelude::*;
+use kvs_client::producer::{Producer, Stats, TooManyTracks, TrackFormat};
+use kvs_client::{Service, ServiceError};
+use kvs_media::{TrackKind, TrackNumber};
+
+use super::StreamingType;
+use super::pad::wall_ns;
+use super::report::Reports;
+use super::settings::Settings;
+use super::timeline::Timeline;
+use crate::report_thread::ReportThread;
+use crate::runtime;
+
+/// Why an upload did not start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    /// A property makes no sense; the text says which, and what to do.
+    #[error("{0}")]
+    Setting(#[from] ServiceError),
+    /// The system gives no threads.
+    #[error("cannot start the threads of the upload: {0}; raise the limit of processes")]
+    Threads(#[from] io::Error),
+}
+
+/// A producer with what belongs to it.
+#[derive(Debug)]
+pub(super) struct Upload {
+    pub(super) producer: Producer,
+    pub(super) timeline: Timeline,
+    pub(super) reports: Arc<Reports>,
+    has_video: AtomicBool,
+    ending: AtomicBool,
+}
+
+impl Upload {
+    /// Starts to connect in the background.
+    pub(super) fn start(
+        element: &super::KvsSink,
+        settings: &Settings,
+    ) -> Result<Arc<Self>, StartError> {
+        let service = Service::new(settings.connection.config()?);
+        let runtime = runtime::handle()?;
+        let reports = Arc::new(Reports::new(
+            element.downgrade(),
+            ReportThread::get()?,
+            settings.post_messages,
+        ));
+        let timeline = if settings.streaming_type == StreamingType::Offline {
+            Timeline::File {
+                start_ns: match settings.file_start_time_s {
+                    0 => wall_ns(),
+                    start_s => start_s.saturating_mul(1_000_000_000),
+                },
+            }
+        } else {
+            Timeline::live()
+        };
+        let on_event = {
+            let reports = Arc::clone(&reports);
+            move |event| reports.take(event)
+        };
+        let producer = Producer::start(service, settings.producer_config(), &runtime, on_event);
+        Ok(Arc::new(Self {
+            producer,
+            timeline,
+            reports,
+            has_video: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+        }))
+    }
+
+    /// Adds a track.
+    pub(super) fn add_track(&self, format: TrackFormat) -> Result<TrackNumber, TooManyTracks> {
+        if matches!(format.kind, TrackKind::Video(_)) {
+            self.has_video.store(true, Ordering::Release);
+        }
+        self.producer.add_track(format)
+    }
+
+    /// Whether a video track decides where fragments start.
+    pub(super) fn has_video(&self) -> bool {
+        self.has_video.load(Ordering::Acquire)
+    }
+
+    /// No more frames come: what is left goes up, then EOS is posted with this number.
+    pub(super) fn finish(&self, seqnum: gst::Seqnum) {
+        if !self.ending.swap(true, Ordering::AcqRel) {
+            self.reports.ends_with(seqnum);
+            self.producer.finish();
+        }
+    }
+
+    /// Whether [`finish`](Self::finish) was called.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    /// Ends every wait at once. What is not confirmed by now is reported.
+    pub(super) fn stop(&self) {
+        self.reports.no_eos();
+        self.producer.stop();
+    }
+}
+
+/// The producer's figures as the property `stats` shows them.
+pub(super) fn stats_structure(stats: &Stats) -> gst::Structure {
+    let ms =
+        |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    gst::Structure::builder("kvs-stats")
+        .field("state", stats.state.name())
+        .field("frames", stats.frames_in)
+        .field("frames-sent", stats.frames_sent)
+        .field("frames-persisted", stats.frames_confirmed)
+        .field("frames-dropped", stats.frames_dropped)
+        .field("bytes", stats.bytes_in)
+        .field("bytes-sent", stats.bytes_sent)
+        .field("fragments-buffering", stats.fragments_buffering)
+        .field("fragments-received", stats.fragments_received)
+        .field("fragments-persisted", stats.fragments_persisted)
+        .field("fragments-refused", stats.fragments_refused)
+        .field("connections", stats.connections)
+        .field("connections-lost", stats.losses)
+        .field("buffered-frames", stats.buffered_frames)
+        .field("buffered-bytes", stats.buffered_bytes)
+        .field("buffered-ms", ms(stats.buffered_span))
+        .field("ack-delay-p50-ms", ms(stats.ack_delay_p50))
+        .field("ack-delay-p99-ms", ms(stats.ack_delay_p99))
+        .build()
+}
