@@ -6,6 +6,8 @@ mod archive;
 mod bad_input;
 #[path = "server/control.rs"]
 mod control;
+#[path = "server/durability.rs"]
+mod durability;
 #[path = "server/get_media.rs"]
 mod get_media;
 #[path = "server/harness.rs"]
@@ -26,3 +28,5 @@ mod signatures;
 mod signing;
 #[path = "server/startup.rs"]
 mod startup;
+#[path = "server/stopping.rs"]
+mod stopping;

@@ -1,7 +1,6 @@
 //! A client of raw sockets: it sends exactly the bytes it is told to, and sees each chunk that
 //! comes back.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -215,11 +214,55 @@ pub(crate) async fn create(address: SocketAddr, name: &str, retention_hours: u32
 
 /// A PutMedia under way.
 pub(crate) struct Put {
-    writer: OwnedWriteHalf,
-    pub(crate) response: Response,
+    pub(crate) status: u16,
     pub(crate) continued: bool,
+    body: PutBody,
+    acks: Acks,
+}
+
+/// What goes to the server.
+pub(crate) struct PutBody {
+    writer: OwnedWriteHalf,
+}
+
+/// What comes back.
+pub(crate) struct Acks {
+    response: Response,
     parser: AckParser,
-    acks: VecDeque<Ack>,
+}
+
+impl PutBody {
+    /// Sends a chunk of the body. A server that has already refused it may not take it.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let head = format!("{:x}\r\n", bytes.len());
+        soon("a write", async {
+            self.writer.write_all(head.as_bytes()).await?;
+            self.writer.write_all(bytes).await?;
+            self.writer.write_all(b"\r\n").await
+        })
+        .await
+    }
+}
+
+impl Acks {
+    /// The next ack; `None` at the end of the response, an error if that breaks off.
+    pub(crate) async fn next(&mut self) -> std::io::Result<Option<Ack>> {
+        let Some(chunk) = self.response.chunk().await? else {
+            return Ok(None);
+        };
+        assert!(
+            chunk.len() <= 1024,
+            "AWS's clients read no more than that at once"
+        );
+        self.parser.push(&chunk);
+        let ack = self.parser.next_ack().expect("an ack");
+        assert!(ack.is_some(), "one chunk is one ack");
+        assert_eq!(self.parser.next_ack(), Ok(None), "one chunk is one ack");
+        Ok(ack)
+    }
 }
 
 impl Put {
@@ -253,56 +296,54 @@ impl Put {
             .expect("a writable socket");
         let (response, continued) = Response::read(reader).await;
         Self {
-            writer,
-            response,
+            status: response.status,
             continued,
-            parser: AckParser::new(),
-            acks: VecDeque::new(),
+            body: PutBody { writer },
+            acks: Acks {
+                response,
+                parser: AckParser::new(),
+            },
         }
     }
 
-    /// Sends a chunk of the body. A server that has already refused it may not take it.
+    /// See [`PutBody::send`].
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let head = format!("{:x}\r\n", bytes.len());
-        soon("a write", async {
-            self.writer.write_all(head.as_bytes()).await?;
-            self.writer.write_all(bytes).await?;
-            self.writer.write_all(b"\r\n").await
-        })
-        .await
+        self.body.send(bytes).await
+    }
+
+    /// The response, which a refusal has in place of acks.
+    pub(crate) fn into_response(self) -> Response {
+        self.acks.response
+    }
+
+    /// A header of the response.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.acks.response.header(name)
     }
 
     /// Ends the body.
     pub(crate) async fn end(&mut self) {
         // A server that has refused the body has stopped to listen.
-        let _ = self.writer.write_all(b"0\r\n\r\n").await;
+        let _ = self.body.writer.write_all(b"0\r\n\r\n").await;
     }
 
     /// Closes this side of the connection, in the middle of the body.
     pub(crate) async fn break_off(&mut self) {
-        self.writer.shutdown().await.expect("a socket that is open");
+        self.body
+            .writer
+            .shutdown()
+            .await
+            .expect("a socket that is open");
     }
 
     /// The next ack; `None` at the end of the response.
     pub(crate) async fn ack(&mut self) -> Option<Ack> {
-        loop {
-            if let Some(ack) = self.acks.pop_front() {
-                return Some(ack);
-            }
-            let chunk = self.response.chunk().await.expect("a whole response")?;
-            assert!(
-                chunk.len() <= 1024,
-                "AWS's clients read no more than that at once"
-            );
-            self.parser.push(&chunk);
-            while let Some(ack) = self.parser.next_ack().expect("an ack") {
-                self.acks.push_back(ack);
-            }
-            assert_eq!(self.acks.len(), 1, "one chunk is one ack");
-        }
+        self.acks.next().await.expect("a whole response")
+    }
+
+    /// Both halves, each for a task of its own.
+    pub(crate) fn split(self) -> (PutBody, Acks) {
+        (self.body, self.acks)
     }
 
     /// All acks to the end of the response.
@@ -331,7 +372,7 @@ impl Put {
 /// Uploads a whole body and gives its acks.
 pub(crate) async fn upload(address: SocketAddr, stream: &str, body: &[u8]) -> Vec<Ack> {
     let mut put = Put::open(address, stream).await;
-    assert_eq!(put.response.status, 200);
+    assert_eq!(put.status, 200);
     for chunk in body.chunks(16 * 1024) {
         if put.send(chunk).await.is_err() {
             break;

@@ -31,11 +31,8 @@ async fn the_end_of_a_fragment_is_heard_while_the_body_is_open() {
     create(server.address(), "cam", 24).await;
     let mut put = Put::open(server.address(), "cam").await;
     assert!(put.continued, "100 Continue comes before the answer");
-    assert_eq!(put.response.status, 200);
-    assert_eq!(
-        put.response.header("content-type"),
-        Some("application/json")
-    );
+    assert_eq!(put.status, 200);
+    assert_eq!(put.header("content-type"), Some("application/json"));
     let mut movie = Movie::new();
     let mut bytes = [movie.header(), movie.fragment(0)].concat();
     bytes.extend(movie.end_of_fragment());
@@ -66,7 +63,7 @@ async fn two_sessions_overlap_and_a_third_is_refused() {
         Put::open(server.address(), "cam").await,
     );
     let three = Put::open(server.address(), "cam").await;
-    let refused = three.response.body().await;
+    let refused = three.into_response().body().await;
     assert_eq!(
         (refused.status, refused.error()),
         (400, "ConnectionLimitExceededException")
@@ -148,7 +145,7 @@ async fn what_is_wrong_with_the_head_is_said_before_any_media() {
     ] {
         let reply = Put::with_headers(server.address(), headers)
             .await
-            .response
+            .into_response()
             .body()
             .await;
         assert_eq!(reply.error(), error, "{headers}");

@@ -55,7 +55,7 @@ async fn replay(case: &Path, head: &str, body: &[u8]) -> (Vec<Ack>, bool) {
     let create = call("127.0.0.1", "/createStream", &json);
     assert_eq!(send(server.address(), create.as_bytes()).await.status, 200);
     let mut put = Put::with_head(server.address(), &resign(head, b"")).await;
-    assert_eq!(put.response.status, 200, "{}", case.display());
+    assert_eq!(put.status, 200, "{}", case.display());
     let continued = put.continued;
     for chunk in body.chunks(64 * 1024) {
         put.send(chunk).await.expect("taken");

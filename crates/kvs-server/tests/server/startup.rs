@@ -100,6 +100,33 @@ fn each_start_that_fails_says_why_in_one_line() {
 }
 
 #[test]
+fn a_data_folder_that_cannot_be_used_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let any = ["--listen", "127.0.0.1:0", "--data"];
+    let at = |place: &str| [any[0], any[1], any[2], place].map(String::from);
+    let refused = |place: &str, says: &str| {
+        let arguments = at(place);
+        refused(&arguments.each_ref().map(String::as_str), says);
+    };
+    // Nobody, not even root, makes a folder below a file.
+    std::fs::write(path("file"), "").expect("writable");
+    refused(&path("file/data"), "data");
+    let data = path("data");
+    let (mut server, _) = run(&at(&data).each_ref().map(String::as_str));
+    refused(&data, "another kvs-server uses this data folder");
+    server.kill().expect("it runs");
+    server.wait().expect("it was killed");
+    let format = folder.path().join("data/FORMAT");
+    std::fs::write(&format, "kvs-server store, format 999\n").expect("writable");
+    refused(&data, "format");
+    let checked = binary(&["check", "--data", &path("none")])
+        .output()
+        .expect("it runs");
+    assert!(!checked.status.success());
+}
+
+#[test]
 fn a_signal_stops_it_cleanly() {
     let (mut child, url) = run(&["--listen", "127.0.0.1:0", "--memory"]);
     assert!(url.starts_with("http://127.0.0.1:"));
