@@ -126,7 +126,8 @@ impl ServiceError {
             ErrorKind::Other if status >= 500 => ErrorKind::Unavailable,
             ErrorKind::Other if status == 429 => ErrorKind::RateLimit,
             ErrorKind::Other if matches!(status, 401 | 403) => ErrorKind::NotAuthorized,
-            ErrorKind::Other if status == 404 => ErrorKind::NotFound,
+            // The service names its errors; a proxy or a web server does not.
+            ErrorKind::Other if name.is_none() => ErrorKind::Protocol,
             kind => kind,
         };
         let said = match (name, message) {
@@ -304,8 +305,8 @@ mod tests {
         let kind = |status| ServiceError::from_answer("GetMedia", status, None, "").kind();
         assert_eq!(kind(503), ErrorKind::Unavailable);
         assert_eq!(kind(403), ErrorKind::NotAuthorized);
-        assert_eq!(kind(404), ErrorKind::NotFound);
-        assert_eq!(kind(400), ErrorKind::Other);
+        assert_eq!(kind(404), ErrorKind::Protocol);
+        assert_eq!(kind(200), ErrorKind::Protocol);
     }
 
     #[test]

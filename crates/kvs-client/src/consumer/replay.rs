@@ -82,15 +82,13 @@ impl Replay {
     /// Where the next request starts.
     pub(super) fn selector(&self) -> Start {
         match (&self.done, &self.broken) {
-            (Some(done), _) if self.by_time => Start::ServerTime(done.fragment.server_time),
+            (Some(done), _) if self.by_time => not_behind(&done.fragment),
             (Some(done), _) => match &done.token {
                 Some(token) => Start::Continuation(token.clone()),
                 None => Start::AfterFragment(done.fragment.number.clone()),
             },
             // "Now" has moved on since; the fragment is found where it began.
-            (None, Some(broken)) if self.start == Start::Now => {
-                Start::ServerTime(broken.fragment.server_time)
-            }
+            (None, Some(broken)) if self.start == Start::Now => not_behind(&broken.fragment),
             (None, _) => self.start.clone(),
         }
     }
@@ -216,4 +214,12 @@ impl Replay {
         self.by_time = false;
         self.done = Some(Done { fragment, token });
     }
+}
+
+/// A start that leaves out neither a fragment nor any behind it. Several may share a millisecond,
+/// of which the service gives the last; what comes before the fragment is skipped by its number.
+fn not_behind(fragment: &FragmentInfo) -> Start {
+    Start::ServerTime(Timestamp::from_ms(
+        fragment.server_time.as_ms().saturating_sub(1),
+    ))
 }

@@ -44,6 +44,11 @@ fn fates(fates: impl IntoIterator<Item = Fate>) -> impl FnMut(&Request) -> Fate 
     move |_| fates.pop().unwrap_or(Fate::Whole)
 }
 
+/// Several fragments may share a millisecond.
+fn just_before(time: Timestamp) -> Start {
+    Start::ServerTime(Timestamp::from_ms(time.as_ms() - 1))
+}
+
 fn last_of(recording: &[crate::consumer::scripted::Stored]) -> Frame {
     all_frames(recording).pop().expect("a frame")
 }
@@ -97,7 +102,7 @@ fn the_fragment_of_now_is_found_again_by_its_time() {
         read_until(&mut reader, &last_of(&recording)).await
     });
     assert_eq!(frames(&items), all_frames(&recording[5..]));
-    let at = Start::ServerTime(recording[5].info.server_time);
+    let at = just_before(recording[5].info.server_time);
     assert_eq!(media.media_requests(), [Start::Now, at]);
 }
 
@@ -118,7 +123,7 @@ fn a_refused_token_is_followed_by_the_time() {
         read_until(&mut reader, &last_of(&recording)).await
     });
     assert_eq!(frames(&items), all_frames(&recording));
-    let at = Start::ServerTime(recording[0].info.server_time);
+    let at = just_before(recording[0].info.server_time);
     assert_eq!(media.media_requests().last(), Some(&at));
 }
 
