@@ -82,7 +82,8 @@ async fn a_list_has_pages_and_a_prefix() {
         list(String::new()).await.0,
         ["cam-1", "cam-2", "cam-3", "door"]
     );
-    let condition = r#""StreamNameCondition":{"ComparisonOperator":"BEGINS_WITH","ComparisonValue":"cam-"},"MaxResults":2"#;
+    let condition = r#""MaxResults":2,"StreamNameCondition":
+        {"ComparisonOperator":"BEGINS_WITH","ComparisonValue":"cam-"}"#;
     let (names, token, _) = list(condition.to_owned()).await;
     assert_eq!(names, ["cam-1", "cam-2"]);
     let next = format!(r#""NextToken":"{}""#, token.expect("there is more"));
