@@ -367,7 +367,8 @@ impl Store {
             .map(|row| row.info()))
     }
 
-    /// The fragment that follows this number, which need not exist. Blocks.
+    /// The fragment that follows this number, which need not exist: its server time and then its
+    /// sequence number say where it would be. Blocks.
     pub fn after(
         &self,
         stream: StreamId,

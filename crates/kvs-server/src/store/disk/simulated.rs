@@ -267,21 +267,27 @@ impl SimulatedDisk {
         state.files[id].sync();
     }
 
+    /// The bytes that the platters hold of every file that ever was, unlinked or not.
+    pub fn platters(&self) -> Vec<Vec<u8>> {
+        let state = self.state();
+        let files = state.files.iter();
+        files.map(|file| whole(&file.durable)).collect()
+    }
+
     /// Every file with its bytes, for tests that look for what must not be there.
     pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
         let state = self.state();
-        let bytes = |id: FileId| {
-            let visible = &state.files[id].visible;
-            let mut bytes = vec![0; visible.len() as usize];
-            visible.read(0, &mut bytes).expect("it is that long");
-            bytes
-        };
-        state
-            .names
-            .iter()
-            .map(|(name, id)| (name.clone(), bytes(*id)))
+        let names = state.names.iter();
+        names
+            .map(|(name, id)| (name.clone(), whole(&state.files[*id].visible)))
             .collect()
     }
+}
+
+fn whole(bytes: &SparseBytes) -> Vec<u8> {
+    let mut whole = vec![0; bytes.len() as usize];
+    bytes.read(0, &mut whole).expect("it is that long");
+    whole
 }
 
 impl Disk for SimulatedDisk {
