@@ -136,7 +136,7 @@ impl Snapshot {
         }))
     }
 
-    /// Every entry of the producer's order: stream, producer's time, number without its random bits.
+    /// Every entry of the producer's order: stream, producer's time, number without random bits.
     pub(in crate::store) fn producer_entries(
         &self,
     ) -> Result<impl Iterator<Item = Result<(StreamId, FragmentInfo), StoreError>>, StoreError>

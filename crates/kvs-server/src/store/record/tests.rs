@@ -112,12 +112,18 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_parsed_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_parsed_without_a_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
         prop_assert_eq!(RecordHeader::parse(&bytes), None);
     }
 
     #[test]
-    fn a_changed_byte_is_noticed(len in 0_usize..200_000, at in any::<prop::sample::Index>(), bit in 0_u8..8) {
+    fn a_changed_byte_is_noticed(
+        len in 0_usize..200_000,
+        at in any::<prop::sample::Index>(),
+        bit in 0_u8..8,
+    ) {
         let key = Key::random(&SeededRandom::new(1));
         let plain = Bytes::from(body(len));
         let header = header(0, len as u32, 0);
