@@ -5,7 +5,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,11 +26,45 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug> Stream for T {}
 /// that a local server costs none of that.
 #[derive(Debug)]
 pub struct Http {
-    extra_pem: Option<Vec<u8>>,
     extra: Vec<CertificateDer<'static>>,
     plain: OnceLock<SharedHttpClient>,
-    secure: OnceLock<SharedHttpClient>,
+    secure: SharedHttpClient,
     tls: OnceLock<Arc<ClientConfig>>,
+}
+
+/// The SDK's TLS client, made with its first connection.
+#[derive(Debug)]
+struct SecureClient {
+    extra_pem: Option<Vec<u8>>,
+    made: OnceLock<SharedHttpClient>,
+}
+
+impl HttpClient for SecureClient {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.made
+            .get_or_init(|| self.make())
+            .http_connector(settings, components)
+    }
+}
+
+impl SecureClient {
+    fn make(&self) -> SharedHttpClient {
+        // The SDK asserts that there are native roots, where they are asked for.
+        let any_native = !native_roots().is_empty();
+        let mut store = TrustStore::empty().with_native_roots(any_native);
+        if let Some(pem) = &self.extra_pem {
+            store = store.with_pem_certificate(pem.clone());
+        }
+        let context = TlsContext::builder().with_trust_store(store).build();
+        aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .tls_context(context.expect("its certificates were checked when they were read"))
+            .build_https()
+    }
 }
 
 impl Http {
@@ -40,42 +77,22 @@ impl Http {
                 (Some(pem), certificates)
             }
         };
+        let made = OnceLock::new();
         Ok(Self {
-            extra_pem,
             extra,
             plain: OnceLock::new(),
-            secure: OnceLock::new(),
+            secure: SharedHttpClient::new(SecureClient { extra_pem, made }),
             tls: OnceLock::new(),
         })
     }
 
     /// The SDK's HTTP client for a base URL; `None` is AWS's own endpoint.
-    pub(crate) fn client(&self, base_url: Option<&str>) -> Result<SharedHttpClient, ServiceError> {
+    pub(crate) fn client(&self, base_url: Option<&str>) -> SharedHttpClient {
         if base_url.is_some_and(|url| url.starts_with("http:")) {
             let plain = || aws_smithy_http_client::Builder::new().build_http();
-            return Ok(self.plain.get_or_init(plain).clone());
+            return self.plain.get_or_init(plain).clone();
         }
-        if let Some(client) = self.secure.get() {
-            return Ok(client.clone());
-        }
-        // The SDK asserts that native roots exist, where they are asked for.
-        let any_native = !native_roots().is_empty();
-        let mut store = TrustStore::empty().with_native_roots(any_native);
-        if let Some(pem) = &self.extra_pem {
-            store = store.with_pem_certificate(pem.clone());
-        }
-        let context = TlsContext::builder()
-            .with_trust_store(store)
-            .build()
-            .map_err(|error| {
-                ServiceError::new(ErrorKind::Tls, "TLS cannot be set up".to_owned())
-                    .caused_by(error)
-            })?;
-        let client = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .tls_context(context)
-            .build_https();
-        Ok(self.secure.get_or_init(|| client).clone())
+        self.secure.clone()
     }
 
     /// Connects to the host of a URL within `timeout`, TLS included, and without Nagle's delay:

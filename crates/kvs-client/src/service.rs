@@ -115,7 +115,7 @@ impl Service {
         ready.credentials.fetch().await?;
         Ok(SdkParts {
             region: Region::new(ready.region.clone()),
-            http: ready.http.client(base_url)?,
+            http: ready.http.client(base_url),
             credentials: SharedCredentialsProvider::new(ProviderHandle(Arc::clone(
                 &ready.credentials,
             ))),
@@ -177,7 +177,7 @@ impl Ready {
     async fn new(config: &ConnectionConfig) -> Result<Self, ServiceError> {
         let resolved = Resolved::new(config, |name| std::env::var(name).ok())?;
         let http = Http::new(resolved.ca_file.as_deref())?;
-        let asking = ProviderConfig::without_region().with_http_client(http.client(None)?);
+        let asking = ProviderConfig::without_region().with_http_client(http.client(None));
         let region = match resolved.region.clone() {
             Some(region) => region,
             None => ProfileFileRegionProvider::builder()

@@ -253,14 +253,11 @@ pub(crate) fn advice(kind: ErrorKind) -> &'static str {
 
 /// Whether TLS is among the causes.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
-    // An I/O error's source is that of what it wraps, so the wrapped error itself is asked too.
-    let wrapped = |cause: &(dyn Error + 'static)| match cause.downcast_ref::<std::io::Error>() {
-        Some(io) => io
-            .get_ref()
-            .is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>),
+    // An I/O error gives as its source that of what it wraps, so what it wraps is asked for too.
+    causes(error).any(|cause| match cause.downcast_ref::<std::io::Error>() {
+        Some(io) => io.get_ref().is_some_and(|inner| is_tls(inner)),
         None => cause.is::<rustls::Error>(),
-    };
-    causes(error).any(wrapped)
+    })
 }
 
 /// The innermost cause, which is the one that helps.

@@ -123,3 +123,43 @@ async fn tags_that_cannot_be_are_refused() {
     let error = service.create_stream(&new).await.expect_err("too many");
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
 }
+
+#[tokio::test]
+async fn a_private_authority_is_trusted_where_the_ca_file_names_it() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reading/tls");
+    let config = kvs_server::Config {
+        tls: Some(kvs_server::TlsFiles {
+            cert: folder.join("server.pem"),
+            key: folder.join("server-key.pem"),
+        }),
+        ..kvs_server::Config::default()
+    };
+    let server = kvs_server::Server::start(config)
+        .await
+        .expect("a server starts");
+    assert!(server.url().starts_with("https:"), "{}", server.url());
+
+    let stranger = service(server.url());
+    let error = stranger
+        .describe_stream()
+        .await
+        .expect_err("nobody vouches for it");
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert!(error.to_string().contains("ca-file"), "{error}");
+
+    let mut config = stranger.config().clone();
+    config.ca_file = Some(folder.join("ca.pem"));
+    let service = Service::new(config);
+    create(&service).await;
+    let url = service
+        .data_endpoint(DataApi::PutMedia)
+        .await
+        .expect("an endpoint");
+    // The SDK's connections, and those of PutMedia.
+    assert_eq!(url, server.url());
+    let http = service.http().await.expect("resolved");
+    let url = url.parse().expect("a URL");
+    http.connect(&url, std::time::Duration::from_secs(10))
+        .await
+        .expect("trusted");
+}
