@@ -44,6 +44,7 @@ impl Remedy {
             | AckError::InvalidProducerTimestamp
             | AckError::TrackNumberMismatch
             | AckError::InvalidFragmentMetadata
+            | AckError::TooManyTracks
             | AckError::KmsKeyAccessDenied
             | AckError::KmsKeyDisabled
             | AckError::KmsKeyValidationError

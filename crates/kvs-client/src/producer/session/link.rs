@@ -8,6 +8,7 @@ use kvs_media::Track;
 use kvs_media::mkv::Muxer;
 
 use super::super::buffer::FragmentId;
+use super::super::timecode::Timecode;
 
 /// Which connection. Numbers are never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +52,8 @@ pub(super) struct Link {
     /// How many of its frames were written.
     pub(super) frame: usize,
     pub(super) sent: VecDeque<Sent>,
+    /// The greatest time that was written: the next fragment has to begin behind it.
+    pub(super) latest: Option<Timecode>,
     /// The first fragment of all.
     pub(super) first: Option<FragmentId>,
     pub(super) opened_at: Instant,
@@ -69,6 +72,7 @@ impl Link {
             begun: false,
             frame: 0,
             sent: VecDeque::new(),
+            latest: None,
             first: None,
             opened_at: now,
             heard_at: now,

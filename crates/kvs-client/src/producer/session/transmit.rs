@@ -121,7 +121,9 @@ impl Session {
             };
         };
         let differs = |fragment: &super::super::buffer::Fragment| {
-            fragment.step || !same(&fragment.tracks, &link.tracks)
+            fragment.step
+                || link.latest.is_some_and(|latest| fragment.start <= latest)
+                || !same(&fragment.tracks, &link.tracks)
         };
         let needs_own = self.buffer.get(id).is_some_and(differs);
         if link.has_started() && (needs_own || self.is_rotation_due(link, now)) {
@@ -175,9 +177,10 @@ impl Session {
             return;
         };
         let index = link.frame;
-        let Some((frame, _)) = fragment.frames.get(index) else {
+        let Some((frame, at)) = fragment.frames.get(index) else {
             return;
         };
+        link.latest = link.latest.max(Some(*at));
         link.frame += 1;
         let (written, time) = (muxer.frame(frame, out), frame.time);
         let anew = index >= fragment.sent_frames;

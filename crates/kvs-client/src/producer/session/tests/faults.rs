@@ -1,0 +1,115 @@
+//! Many seeds: whatever fails, each frame is stored or reported, and the session ends.
+
+use std::time::Duration;
+
+use kvs_protocol::AckError;
+
+use super::super::super::config::ProducerConfig;
+use super::super::super::event::ProducerEvent;
+use super::super::jitter::Jitter;
+use super::pair::Pair;
+use super::service::Faults;
+use super::source::{self, Habits};
+
+/// Seeds of the short run, and of the run with `KVS_LONG_TESTS=1`.
+const SEEDS: (u64, u64) = (1_000, 100_000);
+
+fn seeds() -> std::ops::Range<u64> {
+    if let Some(seed) = std::env::var("KVS_SEED").ok().and_then(|s| s.parse().ok()) {
+        return seed..seed + 1;
+    }
+    match std::env::var_os("KVS_LONG_TESTS") {
+        Some(_) => 0..SEEDS.1,
+        None => 0..SEEDS.0,
+    }
+}
+
+fn habits(jitter: &mut Jitter) -> Habits {
+    let mut one_in = |of: u64| jitter.number().is_multiple_of(of);
+    Habits {
+        b_frames: one_in(2),
+        audio: one_in(2),
+        pause: one_in(6),
+        step: one_in(6),
+        audio_gap: one_in(4),
+        seconds: 4 + jitter.number() % 20,
+        gop: 8 + jitter.number() % 60,
+    }
+}
+
+fn faults(jitter: &mut Jitter) -> Faults {
+    let mut often = |most: u64| match jitter.number() % 3 {
+        0 => 0,
+        _ => jitter.number() % most,
+    };
+    Faults {
+        refused: often(400),
+        broken: often(300),
+        mute: often(60),
+        error: often(300),
+        errors: vec![
+            AckError::StreamReadError,
+            AckError::MaxFragmentSizeReached,
+            AckError::MaxFragmentDurationReached,
+            AckError::MaxConnectionDurationReached,
+            AckError::FragmentTimecodeLesserThanPrevious,
+            AckError::InvalidMkvData,
+            AckError::StreamNotActive,
+            AckError::FragmentMetadataLimitReached,
+            AckError::FramesMissingForTrack,
+            AckError::KmsKeyUnavailable,
+            AckError::InternalError,
+            AckError::ArchivalError,
+            AckError::Unknown(4999),
+        ],
+        reordered: jitter.number().is_multiple_of(2),
+        ..Faults::default()
+    }
+}
+
+#[test]
+fn every_frame_is_stored_or_reported() {
+    for seed in seeds() {
+        let mut jitter = Jitter::new(seed);
+        let habits = habits(&mut jitter);
+        let small = jitter.number().is_multiple_of(4);
+        let config = ProducerConfig {
+            storage_bytes_max: if small { 60_000 } else { 128 << 20 },
+            rotation_period: Duration::from_secs(5 + jitter.number() % 60),
+            first_contact: Duration::from_secs(600),
+            ..ProducerConfig::default()
+        };
+        let frames = source::frames(&habits, &mut jitter);
+        let sent = frames.len();
+        let mut pair = Pair::new(config, faults(&mut jitter), frames, seed);
+        // The seed is told first, since any of these may panic.
+        let told = format!("seed {seed}: {habits:?} {:?}", pair.faults);
+        let run = std::panic::AssertUnwindSafe(|| pair.run());
+        if let Err(panic) = std::panic::catch_unwind(run) {
+            eprintln!("{told}");
+            std::panic::resume_unwind(panic);
+        }
+
+        let missing = pair.missing();
+        assert!(missing.is_empty(), "{told}: {missing:?} are lost");
+        let stats = pair.session.stats();
+        assert_eq!(stats.frames_in, sent as u64, "{told}");
+        let ended = |event: &ProducerEvent| matches!(event, ProducerEvent::Drained { .. });
+        assert!(pair.events.iter().any(ended), "{told}: no good end");
+        // Five a second is what the service takes; the back-off stays far below it.
+        let elapsed = pair.now.duration_since(pair.start).as_millis() as u64;
+        assert!(
+            pair.connects <= 2 + elapsed / 200,
+            "{told}: {} requests",
+            pair.connects
+        );
+        // Two fragments beside the bound: one on its way, one that grows.
+        if small {
+            assert!(
+                pair.bytes_max < 60_000 + 600_000,
+                "{told}: {} bytes",
+                pair.bytes_max
+            );
+        }
+    }
+}

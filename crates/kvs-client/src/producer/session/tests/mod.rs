@@ -1,0 +1,7 @@
+//! The session against a simulated service, in virtual time: no sockets, no sleeps.
+
+mod faults;
+mod pair;
+mod rules;
+mod service;
+mod source;

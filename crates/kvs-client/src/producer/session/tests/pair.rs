@@ -1,0 +1,270 @@
+//! A session and a simulated service, joined by virtual time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::time::{Duration, Instant};
+
+use kvs_media::Frame;
+
+use super::super::super::config::ProducerConfig;
+use super::super::super::event::{FrameSpan, ProducerEvent, ProducerState};
+use super::super::super::pieces::Pieces;
+use super::super::jitter::Jitter;
+use super::super::{Input, LinkId, Output, Session, Transmit};
+use super::service::{Answer, Faults, Request, Service};
+use super::source;
+use crate::control::StreamStatus;
+use crate::{ErrorKind, ServiceError, StreamDescription};
+
+/// No run needs more; one that does is a busy loop.
+const STEPS_MAX: usize = 400_000;
+
+/// Both ends, and what happens between them.
+pub(super) struct Pair {
+    pub(super) session: Session,
+    pub(super) service: Service,
+    pub(super) faults: Faults,
+    pub(super) jitter: Jitter,
+    pub(super) start: Instant,
+    pub(super) now: Instant,
+    requests: HashMap<LinkId, Request>,
+    due: BinaryHeap<Reverse<(Instant, u64)>>,
+    inputs: BTreeMap<u64, Input>,
+    frames: std::iter::Peekable<std::vec::IntoIter<(Duration, Frame)>>,
+    pub(super) times: BTreeMap<u64, u64>,
+    finished: bool,
+    sequence: u64,
+    pub(super) connects: u64,
+    pub(super) reported: Vec<FrameSpan>,
+    pub(super) events: Vec<ProducerEvent>,
+    pub(super) bytes_max: u64,
+    pub(super) exists: bool,
+    pub(super) retention_hours: u32,
+}
+
+impl Pair {
+    pub(super) fn new(
+        config: ProducerConfig,
+        faults: Faults,
+        frames: Vec<(Duration, Frame)>,
+        seed: u64,
+    ) -> Self {
+        let start = Instant::now();
+        let number = |frame: &Frame| {
+            let data = frame.data.to_bytes();
+            u64::from_be_bytes(data[..8].try_into().expect("a number"))
+        };
+        let times = frames.iter().map(|(_, f)| (number(f), f.time.as_ms()));
+        let times = times.collect();
+        let mut session = Session::new(config, seed);
+        session.add_track(source::video());
+        if frames.iter().any(|(_, f)| f.track == source::track(2)) {
+            session.add_track(source::audio());
+        }
+        Self {
+            session,
+            service: Service::default(),
+            faults,
+            jitter: Jitter::new(seed ^ 0xABCD),
+            start,
+            now: start,
+            requests: HashMap::new(),
+            due: BinaryHeap::new(),
+            inputs: BTreeMap::new(),
+            frames: frames.into_iter().peekable(),
+            times,
+            finished: false,
+            sequence: 0,
+            connects: 0,
+            reported: Vec::new(),
+            events: Vec::new(),
+            bytes_max: 0,
+            exists: false,
+            retention_hours: 24,
+        }
+    }
+
+    /// Runs until the session is over.
+    pub(super) fn run(&mut self) {
+        self.session.handle(Input::Start, self.now);
+        for _ in 0..STEPS_MAX {
+            self.settle();
+            if self.session.is_over() {
+                return;
+            }
+            self.step();
+        }
+        panic!("no end after {STEPS_MAX} steps: {:?}", self.session.stats());
+    }
+
+    /// Polls until nothing moves.
+    fn settle(&mut self) {
+        loop {
+            let moved = self.transmit();
+            let mut any = false;
+            while let Some(output) = self.session.poll_output() {
+                any = true;
+                self.obey(output);
+            }
+            if !moved && !any {
+                break;
+            }
+        }
+        let stats = self.session.stats();
+        self.bytes_max = self.bytes_max.max(stats.buffered_bytes);
+    }
+
+    fn transmit(&mut self) -> bool {
+        let mut moved = false;
+        let mut links: Vec<LinkId> = self.requests.keys().copied().collect();
+        links.sort_unstable_by_key(|link| link.0);
+        for link in links {
+            let mut pieces = Pieces::default();
+            match self.session.poll_transmit(link, self.now, &mut pieces) {
+                Transmit::Wait => {}
+                Transmit::Write => {
+                    moved = true;
+                    let request = self.requests.get_mut(&link).expect("it is open");
+                    let answers =
+                        request.receive(pieces, &mut self.service, &self.faults, &mut self.jitter);
+                    for answer in answers {
+                        match answer {
+                            Answer::Ack(delay, ack) => self.later(delay, Input::Ack(link, ack)),
+                            Answer::Break(delay) => {
+                                self.later(delay, Input::Ended(link, "broken".to_owned()));
+                            }
+                        }
+                    }
+                }
+                Transmit::End => {
+                    moved = true;
+                    self.requests.remove(&link);
+                    self.later(Duration::ZERO, Input::Ended(link, "the end".to_owned()));
+                }
+            }
+        }
+        moved
+    }
+
+    fn later(&mut self, delay: Duration, input: Input) {
+        self.sequence += 1;
+        self.due.push(Reverse((self.now + delay, self.sequence)));
+        self.inputs.insert(self.sequence, input);
+    }
+
+    fn obey(&mut self, output: Output) {
+        let delay = Duration::from_millis(1 + self.jitter.number() % 30);
+        let refused = self.jitter.number() % 1000 < self.faults.refused;
+        let error = || ServiceError::new(ErrorKind::Network, "no connection".to_owned());
+        match output {
+            Output::Describe if refused => self.later(delay, Input::Described(Err(error()))),
+            Output::Describe if !self.exists => {
+                let error = ServiceError::new(ErrorKind::NotFound, "no stream".to_owned());
+                self.later(delay, Input::Described(Err(error)));
+            }
+            Output::Describe => {
+                let description = StreamDescription {
+                    arn: "arn".to_owned(),
+                    status: StreamStatus::Active,
+                    retention_hours: self.retention_hours,
+                };
+                self.later(delay, Input::Described(Ok(description)));
+            }
+            Output::Create => {
+                self.exists = true;
+                self.later(delay, Input::Created(Ok(())));
+            }
+            Output::Locate if refused => self.later(delay, Input::Located(Err(error()))),
+            Output::Locate => self.later(delay, Input::Located(Ok(()))),
+            Output::Connect(link) => {
+                let script = self.faults.refusals.get(self.connects as usize).copied();
+                self.connects += 1;
+                if let Some(kind) = script {
+                    let error = ServiceError::new(kind, "refused".to_owned());
+                    self.later(delay, Input::Refused(link, error));
+                } else if refused {
+                    let kinds = [
+                        ErrorKind::Network,
+                        ErrorKind::ConnectionLimit,
+                        ErrorKind::RateLimit,
+                        ErrorKind::InvalidEndpoint,
+                        ErrorKind::NotFound,
+                        ErrorKind::Unavailable,
+                    ];
+                    let kind = kinds[self.jitter.number() as usize % kinds.len()];
+                    let error = ServiceError::new(kind, "refused".to_owned());
+                    self.later(delay, Input::Refused(link, error));
+                } else {
+                    self.requests.insert(link, Request::new());
+                    self.later(delay, Input::Accepted(link));
+                }
+            }
+            Output::Close(link) => {
+                self.requests.remove(&link);
+            }
+            Output::ForgetEndpoint | Output::ForgetCredentials => {}
+            Output::Event(event) => {
+                match &event {
+                    ProducerEvent::Dropped(dropped) => self.reported.push(dropped.span),
+                    ProducerEvent::Drained { unconfirmed } => self.reported.extend(unconfirmed),
+                    _ => {}
+                }
+                self.events.push(event);
+            }
+        }
+    }
+
+    /// Goes to the next thing that happens.
+    fn step(&mut self) {
+        let frame = self.frames.peek().map(|(at, _)| self.start + *at);
+        let input = self.due.peek().map(|Reverse((at, _))| *at);
+        let timer = self.session.poll_timeout(self.now);
+        let next = [frame, input, timer].into_iter().flatten().min();
+        match next {
+            None if !self.finished => self.finish(),
+            None => panic!("nothing is due: {:?}", self.session.stats()),
+            Some(at) => self.now = self.now.max(at),
+        }
+        if input.is_some_and(|at| at <= self.now) {
+            if let Some(Reverse((_, sequence))) = self.due.pop() {
+                let input = self.inputs.remove(&sequence).expect("it is there");
+                self.session.handle(input, self.now);
+            }
+        } else if frame.is_some_and(|at| at <= self.now) {
+            if let Some((_, frame)) = self.frames.next() {
+                self.session.push(frame, self.now);
+            }
+            if self.frames.peek().is_none() {
+                self.finish();
+            }
+        } else {
+            self.session.handle(Input::Timeout, self.now);
+        }
+    }
+
+    fn finish(&mut self) {
+        self.finished = true;
+        self.session.handle(Input::Finish, self.now);
+    }
+
+    /// Frames that are neither stored nor reported.
+    pub(super) fn missing(&self) -> BTreeSet<u64> {
+        let told = |ms: u64| {
+            let covers = |span: &FrameSpan| span.from.as_ms() <= ms && ms <= span.to.as_ms();
+            self.reported.iter().any(covers)
+        };
+        let lost = self
+            .times
+            .iter()
+            .filter(|(number, ms)| !self.service.stored.contains(number) && !told(**ms));
+        lost.map(|(number, _)| *number).collect()
+    }
+
+    pub(super) fn states(&self) -> Vec<ProducerState> {
+        let states = self.events.iter().filter_map(|event| match event {
+            ProducerEvent::State(state) => Some(*state),
+            _ => None,
+        });
+        states.collect()
+    }
+}
