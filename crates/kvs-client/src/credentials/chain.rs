@@ -107,7 +107,7 @@ impl Chain {
                     }
                     _ => ErrorKind::Credentials,
                 };
-                let message = "no usable AWS credentials were found: set access-key and secret-key, \
+                let message = "no usable AWS credentials found: set access-key and secret-key, \
                                AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile";
                 Err(ServiceError::new(kind, message.to_owned()).caused_by(error))
             }
