@@ -322,7 +322,7 @@ fn audio_that_is_late_for_a_cut_is_waited_for_half_a_second() {
     order.push(frame(1, 2000, true));
     order.pass(Duration::from_millis(500));
     assert_eq!(order.fragments.len(), 3, "nobody waits longer");
-    order.push(frame(2, 1500, true));
+    order.push(frame(2, 990, true));
     order.finish();
     order.check(32);
     assert!(order.warned(true));
