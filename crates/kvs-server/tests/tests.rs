@@ -12,6 +12,8 @@ mod durability;
 mod get_media;
 #[path = "server/harness.rs"]
 mod harness;
+#[path = "server/memory.rs"]
+mod memory;
 #[path = "server/movie.rs"]
 mod movie;
 #[path = "server/put_media.rs"]

@@ -36,8 +36,9 @@ pub(crate) async fn put_media(
     let caller = app.auth().verify(&head, None)?;
     let header = |name: &str| head.headers.get(name).map(HeaderValue::as_bytes);
     let request = PutMedia::parse(header)?;
+    // Before the stream is looked up: a key learns nothing of streams that are not its own.
+    caller.authorize(Action::Write, Some(request.stream.name().as_str()))?;
     let stream = app.stream(&request.stream)?;
-    caller.authorize(Action::Write, Some(stream.name.as_str()))?;
     let live = app.live_stream(&stream).await?;
     let place = live.open_session().ok_or_else(|| {
         ApiError::new(

@@ -414,3 +414,26 @@ impl Deadlines {
             .fold(fixed, Instant::min)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_answered_before_it_ends_the_session() {
+        let start = Instant::now();
+        let mut deadlines = Deadlines::new(start);
+        assert_eq!(deadlines.next(), start + IDLE_ACK_INTERVAL);
+        deadlines.idle_ack = start + BODY_IDLE + IDLE_ACK_INTERVAL;
+        assert_eq!(deadlines.next(), start + BODY_IDLE);
+        let later = start + Duration::from_secs(20);
+        deadlines.heard(later);
+        assert_eq!(deadlines.next(), later + IDLE_ACK_INTERVAL);
+        deadlines.pause(true);
+        assert_eq!(deadlines.next(), start + FRAGMENT_END_PAUSE);
+        deadlines.pause(false);
+        let old = start + SESSION_AGE_MAX;
+        deadlines.heard(old);
+        assert_eq!(deadlines.next(), old, "no byte makes a session younger");
+    }
+}
