@@ -226,11 +226,20 @@ impl KvsSrc {
         let Some(session) = self.session() else {
             return false;
         };
-        if !session.finish() {
-            session.progress.set_state(State::Failed);
-            report::ended_without_pads(&self.obj(), &session.config);
-        } else if session.progress.set_state(State::Ended) && session.config.post_messages {
-            report::state(&self.obj(), State::Ended, None);
+        // A seek that is under way comes to its end first, so that it does not flush the EOS.
+        let seeking = session.lock_seeking();
+        let pads = session.finish(None);
+        drop(seeking);
+        match pads {
+            Ok(0) => {
+                session.progress.set_state(State::Failed);
+                report::ended_without_pads(&self.obj(), &session.config);
+            }
+            Ok(_) if session.progress.set_state(State::Ended) && session.config.post_messages => {
+                report::state(&self.obj(), State::Ended, None);
+            }
+            Ok(_) => {}
+            Err(_stopped) => return false,
         }
         true
     }

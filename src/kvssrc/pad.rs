@@ -162,18 +162,20 @@ impl Task {
             Ok(_) if pushed == Err(gst::FlowError::Eos) => None,
             Ok(_) => Some(()),
             Err(gst::FlowError::Flushing) => None,
-            Err(gst::FlowError::Eos) => {
-                self.session.finish();
-                None
-            }
+            Err(gst::FlowError::Eos) => self.finish(),
             Err(error) => {
                 if let Some(element) = self.session.element() {
                     report::flow_error(&element, error);
                 }
-                self.session.finish();
-                None
+                self.finish()
             }
         }
+    }
+
+    fn finish(&self) -> Option<()> {
+        // During a flush there is nothing to end: the next epoch finds out by itself.
+        let _pads = self.session.finish(None);
+        None
     }
 
     /// Where a live timeline starts: now, and behind all that was given before.

@@ -70,8 +70,8 @@ fn report_specs() -> [glib::ParamSpec; 3] {
         glib::ParamSpecUInt::builder("retry-attempts")
             .nick("Retry attempts")
             .blurb(
-                "Live: after so many failures without a frame in between give up; 0 never does \
-                 once the service has answered",
+                "After so many failures without a frame in between give up; 0 never does once \
+                 the service has answered",
             )
             .mutable_ready()
             .build(),

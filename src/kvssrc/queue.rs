@@ -194,14 +194,22 @@ impl Queues {
         self.space.notify_one();
     }
 
-    /// Ends the epoch and puts `eos` behind what every queue holds; gives how many there are.
-    pub(super) fn finish(&self, eos: impl Fn() -> Entry) -> usize {
+    /// Ends the epoch and puts `eos` behind what every queue holds; gives how many there are. A
+    /// reader says which epoch is its own; whoever ends it from outside does not.
+    pub(super) fn finish(
+        &self,
+        epoch: Option<u64>,
+        eos: impl Fn() -> Entry,
+    ) -> Result<usize, Stale> {
         let mut state = self.lock();
+        if state.flushing || epoch.is_some_and(|epoch| epoch != state.epoch) {
+            return Err(Stale);
+        }
         state.epoch += 1;
         state.put_all(eos);
         self.filled.notify_all();
         self.space.notify_one();
-        state.queues.len()
+        Ok(state.queues.len())
     }
 
     /// Ends the epoch, empties all queues and frees whoever waits, until [`resume`](Self::resume).
@@ -356,9 +364,21 @@ mod tests {
         assert_eq!(queues.resume(), 1);
         assert_eq!(pushed(&queues, 0, sample(1)), Some(Err(Stale)));
         let eos = || Entry::Event(gst::event::Eos::new());
-        assert_eq!(queues.finish(eos), 1);
+        assert_eq!(queues.finish(Some(0), eos), Err(Stale));
+        assert_eq!(queues.finish(None, eos), Ok(1));
         assert_eq!(queues.push_all(1, eos), Err(Stale));
         assert!(matches!(queues.pop(0), Some(Entry::Event(_))));
+    }
+
+    #[test]
+    fn an_end_that_comes_during_a_flush_is_not_found_after_it() {
+        let queues = Queues::new(false);
+        queues.add(0).expect("now");
+        queues.flush();
+        let eos = || Entry::Event(gst::event::Eos::new());
+        assert_eq!(queues.finish(None, eos), Err(Stale));
+        queues.resume();
+        assert!(queues.lock().queues[0].entries.is_empty());
     }
 
     #[test]

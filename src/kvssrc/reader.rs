@@ -65,7 +65,9 @@ impl Reader {
                 route.stop_at(config.time_base, config.stop_time);
                 Source::Live(LiveReader::new(service, live.clone()))
             }
-            SourceConfig::Archive(range) => Source::Archive(ArchiveReader::new(service, *range)),
+            SourceConfig::Archive(range) => Source::Archive(
+                ArchiveReader::new(service, *range).with_retry_attempts(config.retry_attempts),
+            ),
         };
         Self {
             source,
@@ -173,8 +175,7 @@ impl Reader {
     async fn over(&mut self, run: &Run) -> Result<(), Stale> {
         route::announce_segment(run, None)?;
         run.set_state(State::Ended, None).await?;
-        run.session.finish();
-        Ok(())
+        run.session.finish(Some(run.epoch)).map(drop)
     }
 }
 
@@ -208,6 +209,5 @@ async fn fail(
 ) -> Result<(), Stale> {
     run.set_state(State::Failed, None).await?;
     run.on_element(tell).await?;
-    run.session.finish();
-    Ok(())
+    run.session.finish(Some(run.epoch)).map(drop)
 }

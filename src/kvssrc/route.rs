@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kvs_client::{FragmentEnd, FragmentInfo, Timestamp};
+use kvs_media::mkv::Tag;
 use kvs_media::{Frame, ProducerTime, TrackNumber};
 
 use super::TimeBase;
@@ -175,10 +176,14 @@ impl Route {
                 queues.put(run.epoch, lane.queue, gap)?;
             }
         }
-        match end {
-            Some(end) => queues.push_shared(run.epoch, end, Entry::FragmentEnd),
-            None => Ok(()),
+        let Some(end) = end else {
+            return Ok(());
+        };
+        if let Some(tags) = tag_list(&end.tags) {
+            let event = gst::event::Tag::new(tags);
+            queues.push_all(run.epoch, || Entry::Event(event.clone()))?;
         }
+        queues.push_shared(run.epoch, end, Entry::FragmentEnd)
     }
 
     fn is_behind_stop(&self, time: ProducerTime, anchor: &Anchor) -> bool {
@@ -188,6 +193,20 @@ impl Route {
             Stop::Pts(stop) => anchor.pts(time, || stop) >= stop,
         }
     }
+}
+
+/// A fragment's metadata as tags that any application understands: `name=value`.
+fn tag_list(metadata: &[Tag]) -> Option<gst::TagList> {
+    if metadata.is_empty() {
+        return None;
+    }
+    let mut tags = gst::TagList::new();
+    let list = tags.make_mut();
+    for Tag { name, value } in metadata {
+        let comment = format!("{name}={value}");
+        list.add::<gst::tags::ExtendedComment>(&comment.as_str(), gst::TagMergeMode::Append);
+    }
+    Some(tags)
 }
 
 /// Tells the pads their segment, once. It snaps to the fragment at hand where a seek wants that.

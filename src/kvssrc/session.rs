@@ -159,15 +159,16 @@ impl Session {
         }
     }
 
-    /// Ends reading, with EOS behind what the pads have. Gives false if there are no pads.
-    pub(super) fn finish(&self) -> bool {
+    /// Ends reading, with EOS behind what the pads have. Gives how many pads there are. A reader
+    /// ends its own epoch only.
+    pub(super) fn finish(&self, epoch: Option<u64>) -> Result<usize, Stale> {
         let seqnum = self.segment().seqnum;
         let eos = || Entry::Event(gst::event::Eos::builder().seqnum(seqnum).build());
-        let pads = self.queues.finish(eos);
+        let pads = self.queues.finish(epoch, eos)?;
         if let Some(reading) = &self.control().reading {
             reading.task.abort();
         }
-        pads > 0
+        Ok(pads)
     }
 
     /// Adds tracks; the tasks of their pads start.

@@ -70,6 +70,8 @@ pub(super) struct Config {
     pub(super) source: SourceConfig,
     pub(super) time_base: TimeBase,
     pub(super) stop_time: Option<Timestamp>,
+    /// After so many failures in a row reading is given up; 0 is never.
+    pub(super) retry_attempts: u32,
     pub(super) post_messages: bool,
 }
 
@@ -119,6 +121,7 @@ impl Settings {
             source,
             time_base: self.time_base,
             stop_time,
+            retry_attempts: self.retry_attempts,
             post_messages: self.post_messages,
         })
     }

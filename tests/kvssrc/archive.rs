@@ -117,6 +117,18 @@ fn a_fragment_is_reported_with_its_metadata_once_it_has_left() {
     camera.end_of_fragment();
     let viewer = Viewer::play(&server.url(), "cam", &archive(&[]));
     let message = viewer.message("kvs-fragment");
+    let pad = viewer
+        .element
+        .static_pad("video_0")
+        .expect("the pad is there");
+    let tags = pad
+        .sticky_event::<gst::event::Tag>(0)
+        .expect("a TAG event came before");
+    let comment = tags
+        .tag_owned()
+        .get::<gst::tags::ExtendedComment>()
+        .map(|c| c.get().to_owned());
+    assert_eq!(comment.as_deref(), Some("place=door"));
     assert_eq!(message.get::<u64>("producer-timestamp"), Ok(T0));
     assert!(
         message
@@ -184,13 +196,32 @@ fn seeks_while_playing_neither_hang_nor_mix_epochs() {
     server.recorded("cam", 10);
     let viewer = Viewer::play(&server.url(), "cam", &archive(&[]));
     viewer.frame();
+    let mut last = None;
     for n in (0..10).rev().cycle().take(50) {
         let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT;
+        let (set, none) = (gst::SeekType::Set, gst::SeekType::None);
         let to = gst::ClockTime::from_seconds(n);
-        viewer.element.seek_simple(flags, to).expect("a seek");
+        let seek = gst::event::Seek::new(1.0, flags, set, to, none, gst::ClockTime::NONE);
+        last = Some(seek.seqnum());
+        assert!(viewer.element.send_event(seek));
     }
-    let frames = viewer.until_eos();
-    let last: Vec<_> = payloads(&frames).into_iter().rev().take(90).rev().collect();
-    assert_eq!(frames.len().min(90), last.len());
-    assert_eq!(last.last(), video_payloads(9..10).last());
+    let frames = viewer.until_eos_of(|seqnum| Some(seqnum) == last);
+    // The last seek went to the start, so all of it comes last, whatever came before.
+    let all = video_payloads(0..10);
+    assert_eq!(payloads(&frames[frames.len() - all.len()..]), all);
+}
+
+#[test]
+fn a_seek_in_paused_prerolls_anew() {
+    let server = Server::start();
+    server.recorded("cam", 5);
+    let viewer = Viewer::new(&server.url(), "cam", &archive(&[]));
+    viewer.set_state(gst::State::Paused);
+    viewer.prerolled();
+    let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT;
+    let to = gst::ClockTime::from_mseconds(3100);
+    viewer.pipeline.seek_simple(flags, to).expect("a seek");
+    viewer.prerolled();
+    viewer.set_state(gst::State::Playing);
+    assert_eq!(payloads(&viewer.until_eos()), video_payloads(3..5));
 }

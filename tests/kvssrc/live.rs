@@ -43,6 +43,23 @@ fn an_idle_end_of_the_request_loses_nothing() {
 }
 
 #[test]
+fn a_restart_of_the_server_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = Server::on_disk(folder.path());
+    drop(server.recorded("cam", 3));
+    let viewer = Viewer::play(&server.url(), "cam", &[("start", "earliest")]);
+    let mut seen = payloads(&(0..30).map(|_| viewer.frame()).collect::<Vec<_>>());
+    server.inner.crash();
+    server.inner.start_again();
+    let mut camera = Camera::open(server.address(), "cam", &[video()]);
+    camera.fragment(&second_of_video(3));
+    camera.end_of_fragment();
+    seen.extend(viewer.frames(10).into_iter().map(|(_, bytes)| bytes));
+    assert_eq!(seen, video_payloads(0..4));
+    assert!(viewer.stat("reconnects") > 0);
+}
+
+#[test]
 fn a_token_goes_on_where_another_run_was() {
     let server = Server::start();
     server.recorded("cam", 3);

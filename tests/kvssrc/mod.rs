@@ -1,6 +1,7 @@
 //! `kvssrc` against a real server in process.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
@@ -29,6 +30,14 @@ struct Server {
 impl Server {
     fn start() -> Self {
         Self::with(kvs_server::Config::default())
+    }
+
+    /// A server that can be started again with what it has stored.
+    fn on_disk(data: &Path) -> Self {
+        Self::with(kvs_server::Config {
+            data: Some(data.to_owned()),
+            ..kvs_server::Config::default()
+        })
     }
 
     fn with(config: kvs_server::Config) -> Self {

@@ -25,7 +25,8 @@ pub(super) enum Seen {
     Error {
         error: gst::glib::Error,
     },
-    PipelineEos,
+    PipelineEos(gst::Seqnum),
+    Prerolled,
 }
 
 pub(super) struct Viewer {
@@ -127,15 +128,32 @@ impl Viewer {
 
     /// All frames until the pipeline ends.
     pub(super) fn until_eos(&self) -> Vec<(String, gst::Buffer)> {
+        self.until_eos_of(|_| true)
+    }
+
+    /// All frames until the pipeline ends with an EOS of a certain seek.
+    pub(super) fn until_eos_of(
+        &self,
+        wanted: impl Fn(gst::Seqnum) -> bool,
+    ) -> Vec<(String, gst::Buffer)> {
         let mut frames = Vec::new();
         loop {
             match self.next() {
                 Seen::Frame { pad, buffer, .. } => frames.push((pad, buffer)),
                 Seen::Error { error } => panic!("{error}"),
-                Seen::PipelineEos => return frames,
+                Seen::PipelineEos(seqnum) if wanted(seqnum) => return frames,
                 _ => {}
             }
         }
+    }
+
+    /// Waits until all sinks have their first frame.
+    pub(super) fn prerolled(&self) {
+        self.find(|seen| match seen {
+            Seen::Prerolled => Some(()),
+            Seen::Error { error } => panic!("{error}"),
+            _ => None,
+        });
     }
 
     /// The text of the next error.
@@ -176,7 +194,8 @@ fn report(sender: &Sender<Seen>, message: &gst::Message) {
         gst::MessageView::Error(error) => Seen::Error {
             error: error.error(),
         },
-        gst::MessageView::Eos(_) => Seen::PipelineEos,
+        gst::MessageView::Eos(_) => Seen::PipelineEos(message.seqnum()),
+        gst::MessageView::AsyncDone(_) => Seen::Prerolled,
         gst::MessageView::Element(element) => match element.structure() {
             Some(structure) => Seen::Message(structure.to_owned()),
             None => return,
