@@ -257,6 +257,11 @@ impl Buffer {
             .fold(None, |span, more| Some(FrameSpan::join(span, more)))
     }
 
+    /// Whether everything that came is confirmed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fragments.is_empty()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

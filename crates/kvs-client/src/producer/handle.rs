@@ -24,7 +24,8 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// Starts an upload and returns at once; the connection is made in the background, on `runtime`.
+    /// Starts an upload and returns at once; the connection is made in the background, on
+    /// `runtime`.
     ///
     /// Events come one after the other, on the runtime: hand them over and return.
     pub fn start(

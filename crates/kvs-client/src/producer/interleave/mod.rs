@@ -251,6 +251,11 @@ impl Interleave {
         self.held_bytes
     }
 
+    /// Whether no frame waits for its place.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.queue.is_empty())
+    }
+
     /// Frames that wait for their place, with their times.
     pub(super) fn held(&self) -> Option<FrameSpan> {
         let times = self.lanes.iter().flat_map(|lane| &lane.queue);

@@ -337,14 +337,18 @@ impl Session {
         let Some(deadline) = self.deadline.filter(|_| !self.is_over()) else {
             return;
         };
-        let unconfirmed = self.unconfirmed();
         // A body that has begun is ended in good form.
         let is_sending = self.active.as_ref().is_some_and(Link::has_started);
-        if now >= deadline || (unconfirmed.is_none() && self.retiring.is_none() && !is_sending) {
+        let is_waiting = !self.buffer.is_empty() || !self.interleave.is_empty();
+        if now >= deadline || !(is_sending || is_waiting || self.retiring.is_some()) {
+            let unconfirmed = self.unconfirmed();
             self.close_all();
             self.set_state(ProducerState::Drained);
             self.tell(ProducerEvent::Drained { unconfirmed });
-        } else if self.active.is_none() && self.retiring.is_some() {
+        } else if self.active.is_none()
+            && self.retiring.is_some()
+            && self.buffer.sendable_from(self.resume_at).is_none()
+        {
             self.set_state(ProducerState::Draining);
         }
     }

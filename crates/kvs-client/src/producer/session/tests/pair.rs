@@ -110,8 +110,8 @@ impl Pair {
                 break;
             }
         }
-        let stats = self.session.stats();
-        self.bytes_max = self.bytes_max.max(stats.buffered_bytes);
+        let bytes = self.session.buffer.bytes() + self.session.interleave.held_bytes();
+        self.bytes_max = self.bytes_max.max(bytes as u64);
     }
 
     fn transmit(&mut self) -> bool {

@@ -275,6 +275,32 @@ fn a_clock_that_steps_back_opens_a_session() {
 }
 
 #[test]
+fn a_backlog_with_a_step_is_sent_to_its_end() {
+    let habits = Habits {
+        step: true,
+        ..habits(10)
+    };
+    let mut frames = source::frames(&habits, &mut Jitter::new(7));
+    // All of it is there, and the source has ended, before the service has said a word.
+    frames.iter_mut().for_each(|(at, _)| *at = Duration::ZERO);
+    let config = ProducerConfig {
+        streaming: Streaming::Offline,
+        ..ProducerConfig::default()
+    };
+    for refusals in [vec![], vec![ErrorKind::ConnectionLimit; 2]] {
+        let faults = Faults {
+            refusals,
+            ..Faults::default()
+        };
+        let mut pair = Pair::new(config.clone(), faults, frames.clone(), 7);
+        pair.run();
+        assert_eq!(ended_well(&pair), None);
+        assert_eq!(pair.service.stored.len(), 250);
+        assert!(pair.now.duration_since(pair.start) < Duration::from_secs(10));
+    }
+}
+
+#[test]
 fn a_full_buffer_drops_the_oldest_and_says_so() {
     let config = ProducerConfig {
         storage_bytes_max: 40_000,
