@@ -1,6 +1,7 @@
 //! Archived media: what is stored is listed, and given out by number.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -12,7 +13,7 @@ use kvs_protocol::{ApiError, ChunkError, FragmentNumber, Timestamp};
 
 use super::call::Call;
 use super::media::time_origin;
-use super::reply::{BrokenOff, Refusal, json, media};
+use super::reply::{Refusal, json, media};
 use super::{chunk, page_token};
 use crate::app::App;
 use crate::auth::Action;
@@ -108,7 +109,7 @@ pub(crate) async fn get_media_for_fragment_list(
     };
     Ok(media(stream::unfold(chunks, async |mut chunks| {
         let bytes = chunks.next().await?;
-        Some((Ok::<_, BrokenOff>(bytes), chunks))
+        Some((Ok::<_, Infallible>(bytes), chunks))
     })))
 }
 

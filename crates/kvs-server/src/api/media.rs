@@ -1,6 +1,7 @@
 //! GetMedia: a stream from some place on, for as long as it goes on.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -12,7 +13,7 @@ use kvs_protocol::{ChunkError, FragmentNumber, FragmentParts};
 
 use super::call::Call;
 use super::chunk;
-use super::reply::{BrokenOff, Refusal, media};
+use super::reply::{Refusal, media};
 use crate::app::App;
 use crate::auth::Action;
 use crate::live::BEFORE_ALL;
@@ -55,7 +56,7 @@ pub(crate) async fn get_media(
     };
     Ok(media(stream::unfold(chunks, async |mut chunks| {
         let bytes = chunks.next().await?;
-        Some((Ok::<_, BrokenOff>(bytes), chunks))
+        Some((Ok::<_, Infallible>(bytes), chunks))
     })))
 }
 

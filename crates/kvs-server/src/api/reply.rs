@@ -1,5 +1,6 @@
 //! Responses in the service's own form.
 
+use std::convert::Infallible;
 use std::fmt::Display;
 
 use axum::body::Body;
@@ -72,16 +73,12 @@ pub(crate) fn nothing() -> Response {
 
 /// 200 with media that is made as it is taken.
 pub(crate) fn media(
-    chunks: impl Stream<Item = Result<Bytes, BrokenOff>> + Send + 'static,
+    chunks: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
 ) -> Response {
     typed("video/webm", Body::from_stream(chunks.boxed()))
 }
 
-/// The response ends without the end of its body, so that the client sees that it is not whole.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct BrokenOff(pub(crate) String);
-
+/// 200 with a body of that type.
 pub(crate) fn typed(content_type: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
     response

@@ -17,6 +17,7 @@ use http_body::Body as _;
 use kvs_protocol::api::{ProducerTimecodes, PutMedia};
 use kvs_protocol::{Ack, ApiError, ErrorKind};
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use super::session::{Session, SessionSettings};
 use crate::api::reply::{Refusal, typed};
@@ -61,7 +62,8 @@ pub(crate) async fn put_media(
     let first = poll_once(&mut body).await;
     let (acks, waiting) = mpsc::channel(ACKS_WAITING_MAX);
     let session = Session::new(Arc::clone(&app), live, place, settings, acks);
-    tokio::spawn(session.run(body, first));
+    // Its log lines carry the id of the request.
+    tokio::spawn(session.run(body, first).in_current_span());
     Ok(typed("application/json", ack_body(waiting)))
 }
 
