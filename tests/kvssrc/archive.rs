@@ -108,6 +108,44 @@ fn reference(buffer: &gst::Buffer, clock: &str) -> u64 {
 }
 
 #[test]
+fn a_codec_that_nobody_knows_is_named() {
+    let server = Server::start();
+    server.create("cam");
+    let unknown = kvs_media::Track {
+        codec_id: "A_FUTURE".into(),
+        ..audio()
+    };
+    let mut camera = Camera::open(server.address(), "cam", &[video(), unknown]);
+    camera.fragment(&[frame(1, T0, true), frame(2, T0, true)]);
+    camera.end_of_fragment();
+    let viewer = Viewer::play(&server.url(), "cam", &archive(&[]));
+    let caps = viewer.find(|seen| match seen {
+        Seen::Frame { pad, caps, .. } if pad == "audio_0" => Some(caps),
+        Seen::Error { error } => panic!("{error}"),
+        _ => None,
+    });
+    let structure = caps.structure(0).expect("caps have a structure");
+    assert_eq!(structure.name(), "application/octet-stream");
+    assert_eq!(structure.get("codec-id"), Ok("A_FUTURE"));
+}
+
+#[test]
+fn a_track_that_left_gets_gaps_and_one_that_appears_a_pad() {
+    let server = Server::start();
+    server.create("cam");
+    Camera::open(server.address(), "cam", &[video()]).whole(&second_of_video(0));
+    let both = [frame(1, T0 + 1000, true), frame(2, T0 + 1005, true)];
+    Camera::open(server.address(), "cam", &[video(), audio()]).whole(&both);
+    Camera::open(server.address(), "cam", &[video()]).whole(&second_of_video(2));
+    let viewer = Viewer::play(&server.url(), "cam", &archive(&[]));
+    let frames = viewer.until_eos();
+    let audio: Vec<_> = frames.iter().filter(|(pad, _)| pad == "audio_0").collect();
+    assert_eq!(audio.len(), 1);
+    assert_eq!(pts_ms(&audio[0].1), 1005);
+    assert_eq!(frames.len(), 22);
+}
+
+#[test]
 fn a_fragment_is_reported_with_its_metadata_once_it_has_left() {
     let server = Server::start();
     server.create("cam");

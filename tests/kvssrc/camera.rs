@@ -136,6 +136,12 @@ impl Camera {
         self.send(&out);
     }
 
+    /// Sends one fragment and waits until it is stored.
+    pub(super) fn whole(mut self, frames: &[Frame]) {
+        self.fragment(frames);
+        self.end_of_fragment();
+    }
+
     /// Ends the fragment without another one, and waits until all are stored.
     pub(super) fn end_of_fragment(&mut self) {
         let mut out = Vec::new();

@@ -78,6 +78,29 @@ fn a_wrong_endpoint_is_an_error_and_not_tried_for_ever() {
 }
 
 #[test]
+fn wrong_credentials_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("credentials");
+    let keys = "[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = right\n";
+    std::fs::write(&file, keys).expect("a file");
+    let server = Server::with(kvs_server::Config {
+        credentials: Some(file),
+        ..kvs_server::Config::default()
+    });
+    for mode in ["live", "archive"] {
+        let properties = [
+            ("mode", mode),
+            ("access-key", "AKIDEXAMPLE"),
+            ("secret-key", "wrong"),
+        ];
+        let viewer = Viewer::play(&server.url(), "cam", &properties);
+        let error = viewer.error();
+        assert!(error.matches(gst::ResourceError::NotAuthorized), "{error}");
+        assert!(!error.message().contains("wrong"), "{error}");
+    }
+}
+
+#[test]
 fn a_property_that_makes_no_sense_is_named_at_ready() {
     Server::start();
     let viewer = Viewer::new("http://127.0.0.1:9", "cam", &[("start-time", "yesterday")]);
