@@ -1,9 +1,11 @@
 //! With credentials nothing is done without a valid signature, nor beyond the key's rights.
 
+use kvs_protocol::Ack;
 use kvs_server::{Config, Handle, Server};
 
-use crate::harness::{Reply, post, send};
-use crate::signing::{call, credentials};
+use crate::harness::{Put, Reply, post, send};
+use crate::movie::Movie;
+use crate::signing::{call, credentials, resign};
 
 async fn start(lines: &str) -> (Handle, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -77,11 +79,36 @@ async fn a_narrowed_key_does_no_more_than_it_may() {
                AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/0/us-west-2/kinesisvideo/aws4_request, \
                SignedHeaders=host;x-amz-date, Signature=0\r\nx-amzn-stream-name: cam-1\r\n\
                x-amzn-fragment-timecode-type: ABSOLUTE\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let head = crate::signing::resign(put, b"");
+    let head = resign(put, b"");
     let reply = send(server.address(), head.as_bytes()).await.body().await;
     assert_eq!(
         (reply.status, reply.error()),
         (401, "NotAuthorizedException")
     );
+    server.stop().await;
+}
+
+/// As AWS's C++ producer signs: a Host without its port, hop-by-hop headers, an empty body.
+#[tokio::test]
+async fn a_producer_signs_what_it_sends_hop_by_hop() {
+    let (server, _folder) = start("kvs_actions = write, admin\n").await;
+    let json = r#"{"StreamName":"cam","DataRetentionInHours":2}"#;
+    assert_eq!(signed(&server, "/createStream", json).await.status, 200);
+    let head = "POST /putMedia HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Amz-Date: 0\r\nAuthorization: \
+                AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/0/us-west-2/kinesisvideo/aws4_request, \
+                SignedHeaders=connection;host;transfer-encoding;x-amz-date;\
+                x-amzn-fragment-timecode-type;x-amzn-stream-name, Signature=0\r\n\
+                connection: keep-alive\r\ntransfer-encoding: chunked\r\n\
+                x-amzn-stream-name: cam\r\nx-amzn-fragment-timecode-type: ABSOLUTE\r\n\
+                Expect: 100-continue\r\n\r\n";
+    let mut put = Put::with_head(server.address(), &resign(head, b"")).await;
+    assert!(put.continued, "100 Continue comes before any body");
+    assert_eq!(put.status, 200);
+    let mut movie = Movie::new();
+    let body = [movie.header(), movie.fragment(0), movie.end_of_fragment()];
+    put.send(&body.concat()).await.expect("taken");
+    put.until(|ack| matches!(ack, Ack::Persisted(_))).await;
+    put.end().await;
+    assert_eq!(put.ack().await, None);
     server.stop().await;
 }
