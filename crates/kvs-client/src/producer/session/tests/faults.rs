@@ -98,6 +98,9 @@ fn every_frame_is_stored_or_reported() {
 
         let missing = pair.missing();
         assert!(missing.is_empty(), "{told}: {missing:?} are lost");
+        let reported: u64 = pair.reported.iter().map(|span| span.frames).sum();
+        let gone = (sent - pair.service.stored.len()) as u64;
+        assert!(gone <= reported, "{told}: {gone} lost, {reported} reported");
         let stats = pair.session.stats();
         assert_eq!(stats.frames_in, sent as u64, "{told}");
         let ended = |event: &ProducerEvent| matches!(event, ProducerEvent::Drained { .. });

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kvs_media::Frame;
 
 use super::super::super::config::ProducerConfig;
-use super::super::super::event::{FrameSpan, ProducerEvent, ProducerState};
+use super::super::super::event::{FrameSpan, ProducerEvent, ProducerState, Warning};
 use super::super::super::pieces::Pieces;
 use super::super::jitter::Jitter;
 use super::super::{Input, LinkId, Output, Session, Transmit};
@@ -36,6 +36,7 @@ pub(super) struct Pair {
     sequence: u64,
     pub(super) connects: u64,
     pub(super) reported: Vec<FrameSpan>,
+    moved: Vec<FrameSpan>,
     pub(super) events: Vec<ProducerEvent>,
     pub(super) bytes_max: u64,
     pub(super) exists: bool,
@@ -77,6 +78,7 @@ impl Pair {
             sequence: 0,
             connects: 0,
             reported: Vec::new(),
+            moved: Vec::new(),
             events: Vec::new(),
             bytes_max: 0,
             exists: false,
@@ -207,6 +209,8 @@ impl Pair {
                 match &event {
                     ProducerEvent::Dropped(dropped) => self.reported.push(dropped.span),
                     ProducerEvent::Drained { unconfirmed } => self.reported.extend(unconfirmed),
+                    // A loss names the times on the wire; this one the times before.
+                    ProducerEvent::Warning(Warning::Late { span, .. }) => self.moved.push(*span),
                     _ => {}
                 }
                 self.events.push(event);
@@ -250,8 +254,9 @@ impl Pair {
     /// Frames that are neither stored nor reported.
     pub(super) fn missing(&self) -> BTreeSet<u64> {
         let told = |ms: u64| {
-            let covers = |span: &FrameSpan| span.from.as_ms() <= ms && ms <= span.to.as_ms();
-            self.reported.iter().any(covers)
+            // A tie at a cut goes one unit up without a word.
+            let covers = |span: &FrameSpan| span.from.as_ms() <= ms + 1 && ms <= span.to.as_ms();
+            self.reported.iter().chain(&self.moved).any(covers)
         };
         let lost = self
             .times
