@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use gst::prelude::*;
-use kvs_client::{ArchiveReader, ConnectionConfig, FragmentInfo, Item, Range, Service};
+use kvs_client::{ArchiveReader, ConnectionConfig, FragmentInfo, Item, Range, RangeClock, Service};
 use kvs_media::{Frame, Track, TrackKind};
 use kvs_server::{Config, Handle};
 use tokio::runtime::Runtime;
@@ -114,7 +114,12 @@ impl Recording {
     async fn read(url: &str, stream: &str) -> Self {
         let mut config = ConnectionConfig::new(stream.parse().expect("a stream's name"));
         config.endpoint = Some(url.to_owned());
-        let mut reader = ArchiveReader::new(Service::new(config), Range::default());
+        // By the producer's clock a fragment may replace another of the same time.
+        let everything = Range {
+            clock: RangeClock::Server,
+            ..Range::default()
+        };
+        let mut reader = ArchiveReader::new(Service::new(config), everything);
         let mut recording = Self::default();
         loop {
             match reader.next().await.expect("the archive can be read") {

@@ -99,8 +99,9 @@ impl KvsSinkPad {
             match upload.producer.push(number, sample) {
                 PushOutcome::Accepted => {}
                 PushOutcome::Flushing => return Err(gst::FlowError::Flushing),
-                // The ERROR message was posted when it happened.
-                PushOutcome::Failed => return Err(gst::FlowError::Error),
+                // The report thread posts the ERROR. Told of an error, the source would post one
+                // of its own, which says nothing and may come first.
+                PushOutcome::Failed => return Err(gst::FlowError::Eos),
             }
         }
     }
@@ -151,7 +152,7 @@ impl KvsSinkPad {
             gst::EventView::Gap(gap) => self.gap(element, gap),
             gst::EventView::Eos(_) => self.ends(element, event.seqnum()),
             gst::EventView::FlushStart(_) => self.set_flushing(true),
-            gst::EventView::FlushStop(_) => self.flush_stops(),
+            gst::EventView::FlushStop(stop) => self.flush_stops(stop.resets_time()),
             _ => {}
         }
         gst::Pad::event_default(&*pad, Some(&*element.obj()), event)
@@ -248,7 +249,7 @@ impl KvsSinkPad {
         }
     }
 
-    fn flush_stops(&self) {
+    fn flush_stops(&self, resets_time: bool) {
         let track = {
             let mut state = lock(&self.state);
             state.input.flush();
@@ -258,6 +259,9 @@ impl KvsSinkPad {
         self.set_flushing(false);
         if let Some(track) = track {
             track.upload.producer.discontinuity(track.number);
+            if resets_time {
+                track.upload.timeline.flushed();
+            }
         }
     }
 

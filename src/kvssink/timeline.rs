@@ -38,6 +38,8 @@ pub(super) enum Timeline {
 pub(super) struct Live {
     offset_ns: Option<i128>,
     is_stale: bool,
+    /// Since a flush running time counts from 0, and the pipeline's clock does not.
+    is_flushed: bool,
 }
 
 impl Timeline {
@@ -48,7 +50,18 @@ impl Timeline {
     /// The pipeline's clock starts or goes on: running time stood still while wall time did not.
     pub(super) fn clock_starts(&self) {
         if let Self::Live(live) = self {
-            lock(live).is_stale = true;
+            let mut live = lock(live);
+            (live.is_stale, live.is_flushed) = (true, false);
+        }
+    }
+
+    /// Running time begins anew, as after a flushing seek.
+    pub(super) fn flushed(&self) {
+        if let Self::Live(live) = self {
+            *lock(live) = Live {
+                is_flushed: true,
+                ..Live::default()
+            };
         }
     }
 
@@ -61,8 +74,9 @@ impl Timeline {
             Self::File { start_ns } => i128::from(*start_ns),
             Self::Live(live) => {
                 let mut live = lock(live);
+                let running_now_ns = now.running_ns.filter(|_| !live.is_flushed);
                 let read =
-                    || i128::from(now.wall_ns) - i128::from(now.running_ns.unwrap_or(running_ns));
+                    || i128::from(now.wall_ns) - i128::from(running_now_ns.unwrap_or(running_ns));
                 match live.offset_ns {
                     Some(offset_ns) if !(live.is_stale && may_jump) => offset_ns,
                     _ => {
@@ -125,6 +139,15 @@ mod tests {
         assert_eq!(after(timeline.time(second, false, at(31, 1))), 11);
         assert_eq!(after(timeline.time(second, true, at(31, 1))), 31);
         assert_eq!(after(timeline.time(2 * second, true, at(50, 1))), 32);
+    }
+
+    #[test]
+    fn after_a_flush_the_next_frame_is_now() {
+        let timeline = Timeline::live();
+        timeline.time(0, true, at(10, 0));
+        timeline.flushed();
+        assert_eq!(after(timeline.time(0, true, at(70, 60))), 70);
+        assert_eq!(after(timeline.time(SECOND_NS as i64, true, at(71, 61))), 71);
     }
 
     #[test]

@@ -46,6 +46,10 @@ fn wrong_credentials_are_one_error_that_says_what_to_do() {
     assert!(error.matches(gst::ResourceError::NotAuthorized), "{error}");
     assert!(error.message().contains("credentials"), "{error}");
     assert!(!error.message().contains("wrong"), "{error}");
+    run.set_state(gst::State::Ready);
+    let more = run.pending();
+    let is_error = |message: &gst::Message| message.type_() == gst::MessageType::Error;
+    assert!(!more.iter().any(is_error), "{more:?}");
 }
 
 #[test]

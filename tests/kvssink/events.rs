@@ -125,6 +125,18 @@ fn latency_is_that_of_the_sources() {
 }
 
 #[test]
+fn a_flush_goes_back_in_time_and_loses_nothing_that_was_sent() {
+    let mut phone = Phone::new();
+    phone.send(0, 100);
+    assert!(phone.event(gst::event::FlushStart::new()));
+    assert!(phone.event(gst::event::FlushStop::new(true)));
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    assert!(phone.event(gst::event::Segment::new(&segment)));
+    phone.send(0, 100);
+    phone.hang_up();
+}
+
+#[test]
 fn media_after_eos_and_a_flush_is_another_upload() {
     let mut phone = Phone::new();
     phone.send(0, 50);
