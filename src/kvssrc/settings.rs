@@ -42,7 +42,8 @@ impl Default for Settings {
 #[non_exhaustive]
 pub(super) enum InvalidSetting {
     #[error(
-        "{property}={value:?} is no time: give RFC 3339 (2024-05-01T12:00:00Z) or seconds since 1970"
+        "{property}={value:?} is no time: give RFC 3339 (2024-05-01T12:00:00Z) or seconds \
+         since 1970"
     )]
     Time {
         property: &'static str,

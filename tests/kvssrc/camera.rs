@@ -88,8 +88,9 @@ impl Camera {
             .expect("a timeout can be set");
         write!(
             socket,
-            "POST /putMedia HTTP/1.1\r\nHost: {server}\r\nTransfer-Encoding: chunked\r\n\
-             x-amzn-stream-name: {stream}\r\nx-amzn-fragment-timecode-type: ABSOLUTE\r\n\
+            "POST /putMedia HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\
+             Transfer-Encoding: chunked\r\nx-amzn-stream-name: {stream}\r\n\
+             x-amzn-fragment-timecode-type: ABSOLUTE\r\n\
              x-amzn-producer-start-timestamp: 0.000\r\n\r\n"
         )
         .expect("the server reads");
@@ -136,10 +137,17 @@ impl Camera {
         self.send(&out);
     }
 
-    /// Sends one fragment and waits until it is stored.
+    /// Sends one fragment, waits until it is stored, and ends the session.
     pub(super) fn whole(mut self, frames: &[Frame]) {
         self.fragment(frames);
         self.end_of_fragment();
+        self.socket
+            .write_all(b"0\r\n\r\n")
+            .expect("the server reads");
+        let mut rest = Vec::new();
+        self.socket
+            .read_to_end(&mut rest)
+            .expect("the server ends the session");
     }
 
     /// Ends the fragment without another one, and waits until all are stored.

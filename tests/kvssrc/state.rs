@@ -4,7 +4,8 @@ use super::*;
 
 #[test]
 fn it_stops_at_once_in_every_state_of_its_connection() {
-    const SOON: Duration = Duration::from_millis(500);
+    /// It takes some milliseconds; a machine that is busy with other tests takes longer.
+    const SOON: Duration = Duration::from_secs(2);
     let server = Server::start();
     server.recorded("cam", 3);
     server.create("silent");
