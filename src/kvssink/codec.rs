@@ -178,3 +178,52 @@ impl Extend<AccessUnit<Stamp>> for Frames<'_> {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// avcC of baseline, 16 × 16 pixels: one SPS, one PPS.
+    const AVCC: &str = "0142c00affe1000867 42c00a da11 62c0 01 0004 68ce3c80";
+    const IDR: [u8; 3] = [0x65, 0x88, 0x84];
+    const P: [u8; 3] = [0x41, 0x9A, 0x02];
+
+    fn frames(caps: &str, buffers: &[(&[u8], bool)]) -> Vec<(Vec<u8>, bool, bool)> {
+        gst::init().expect("GStreamer initialises");
+        let caps: gst::Caps = caps.parse().expect("valid caps");
+        let mut codec = Codec::from_caps(&caps).expect("H.264 can be sent");
+        let (mut chunks, mut frames) = (Chunks::default(), VecDeque::new());
+        for (data, ends_picture) in buffers {
+            codec
+                .push(
+                    data,
+                    Stamp::default(),
+                    *ends_picture,
+                    &mut chunks,
+                    &mut frames,
+                )
+                .expect("it is assembled");
+        }
+        codec.finish(&mut frames).expect("it ends");
+        let known = |frame: CodedFrame| (frame.data.to_vec(), frame.key, frame.format.is_some());
+        frames.into_iter().map(known).collect()
+    }
+
+    fn prefixed(nal: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(nal.len()).expect("a short one");
+        [&length.to_be_bytes()[..], nal].concat()
+    }
+
+    #[test]
+    fn single_nal_units_with_lengths_become_pictures() {
+        let avcc = AVCC.replace(' ', "");
+        let caps =
+            format!("video/x-h264,stream-format=avc,alignment=nal,codec_data=(buffer){avcc}");
+        let (idr, p) = (prefixed(&IDR), prefixed(&P));
+        let found = frames(&caps, &[(&idr, true), (&p, false), (&p, false)]);
+        let keys: Vec<_> = found.iter().map(|(_, key, _)| *key).collect();
+        assert_eq!(keys, [true, false, false]);
+        assert_eq!((&found[0].0, &found[1].0), (&idr, &p));
+        assert!(found[0].2, "the first frame brings the format");
+    }
+}

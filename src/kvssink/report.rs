@@ -200,10 +200,8 @@ impl Reports {
             gst::element_warning!(
                 element,
                 gst::ResourceError::Write,
-                [
-                    "the service did not confirm {span} in time; they may be lost. \
-                  Raise stop-stream-timeout, or look at the service's log"
-                ]
+                ("the service did not confirm {span} in time; they may be lost. \
+                     Raise stop-stream-timeout, or look at the service's log")
             );
         }
         let (eos, lost) = {

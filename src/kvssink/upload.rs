@@ -1,4 +1,4 @@
-//! One upload: from READY→PAUSED, or the first buffer after a finished one, to its last confirmation.
+//! One upload: from READY→PAUSED, or the first buffer behind an EOS, to its last confirmation.
 
 use std::io;
 use std::sync::Arc;

@@ -103,3 +103,24 @@ fn stopping_frees_a_source_that_waits_for_room() {
     run.wait_for_state("backoff");
     run.set_state(gst::State::Ready);
 }
+
+#[test]
+fn what_was_not_confirmed_in_time_is_a_warning_before_eos() {
+    let mut server = Server::start();
+    let mut run = Run::play(&format!(
+        "{LIVE_CAMERA} ! kvssink stream-name=cam stop-stream-timeout=1 endpoint={}",
+        server.url()
+    ));
+    run.wait_for_structure("kvs-fragment-ack");
+    server.crash();
+    run.wait_for_state("backoff");
+    run.pipeline.send_event(gst::event::Eos::new());
+    run.wait_for("WARNING", |message| match message.view() {
+        gst::MessageView::Warning(warning) => {
+            let text = warning.error().message().to_owned();
+            text.contains("stop-stream-timeout").then_some(())
+        }
+        _ => None,
+    });
+    run.wait_for_eos();
+}
