@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,11 +16,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
 use crate::server::turned_true;
@@ -36,6 +40,86 @@ const HEADERS_MAX: usize = 64;
 /// What hyper may buffer of a connection in each direction. It keeps what it once grew to.
 const BUFFER_BYTES_MAX: usize = 32 * 1024;
 
+/// A peer that vanished without a word (its power was cut) is found out after this silence and
+/// [`KEEPALIVE_PROBES`] more tries.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// See [`KEEPALIVE_IDLE`].
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// See [`KEEPALIVE_IDLE`].
+const KEEPALIVE_PROBES: u32 = 3;
+/// A TLS record's head, and the size of one that says no more than that the client leaves.
+const RECORD_HEAD_BYTES: usize = 5;
+const RECORD_ALERT: u8 = 21;
+const RECORD_SEALED: u8 = 23;
+/// Alert, content type and tag.
+const SEALED_ALERT_BYTES: [u8; 2] = [0, 2 + 1 + 16];
+
+/// Whether the client of the request under way has said all it has to say, so that it is gone once
+/// it closes its side. A PutMedia's client may still wait for its acks then.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OnlyReads(Arc<AtomicBool>);
+
+impl OnlyReads {
+    /// From now on the end of what the client sends is the end of the response.
+    pub(crate) fn mark(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn clear(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn is_marked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A stream over a socket, which tells whether its client has left without reading from it.
+trait Client: AsyncRead + AsyncWrite + Unpin {
+    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+impl Client for TcpStream {
+    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match ready!(poll_first_bytes(self, cx, &mut [0; 1])) {
+            0 => Poll::Ready(()),
+            // The next request.
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl Client for TlsStream<TcpStream> {
+    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut head = [0; RECORD_HEAD_BYTES];
+        let len = ready!(poll_first_bytes(self.get_ref().0, cx, &mut head));
+        let is_alert =
+            head[0] == RECORD_ALERT || head[0] == RECORD_SEALED && head[3..] == SEALED_ALERT_BYTES;
+        if len == 0 || is_alert {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+/// How many bytes wait to be read; they stay there. A socket that broke has none.
+fn poll_first_bytes(socket: &TcpStream, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<usize> {
+    let peeked = ready!(socket.poll_peek(cx, &mut ReadBuf::new(out)));
+    Poll::Ready(peeked.unwrap_or(0))
+}
+
+/// Sets what every socket has.
+fn prepare(socket: &TcpStream) -> io::Result<()> {
+    // Acks are small and each is waited for.
+    socket.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)?;
+    Ok(())
+}
+
 /// Serves one client until it leaves, breaks a limit, or `stopping` turns true and its last
 /// response is out.
 pub(crate) async fn serve(
@@ -44,8 +128,7 @@ pub(crate) async fn serve(
     router: Router,
     stopping: watch::Receiver<bool>,
 ) {
-    // Acks are small and each is waited for.
-    if let Err(error) = socket.set_nodelay(true) {
+    if let Err(error) = prepare(&socket) {
         tracing::debug!(%error, "a connection was gone before it began");
         return;
     }
@@ -59,13 +142,13 @@ pub(crate) async fn serve(
     }
 }
 
-async fn serve_http(
-    io: impl AsyncRead + AsyncWrite + Unpin,
-    router: Router,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let service = service_fn(move |request: Request<Incoming>| {
+async fn serve_http(io: impl Client, router: Router, mut stopping: watch::Receiver<bool>) {
+    let only_reads = OnlyReads::default();
+    let guard = WriteGuard::new(io, only_reads.clone());
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let mut router = router.clone();
+        only_reads.clear();
+        request.extensions_mut().insert(only_reads.clone());
         async move {
             let response: Result<_, Infallible> = router.call(request.map(Body::new)).await;
             response
@@ -80,7 +163,7 @@ async fn serve_http(
             .max_buf_size(BUFFER_BYTES_MAX)
             // A client may end its side and still wait for its last acks.
             .half_close(true)
-            .serve_connection(TokioIo::new(WriteGuard::new(io)), service)
+            .serve_connection(TokioIo::new(guard), service)
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -95,17 +178,19 @@ async fn serve_http(
 }
 
 /// A stream whose writes fail once the other side has taken nothing for
-/// [`WRITE_STALL_TIMEOUT`].
+/// [`WRITE_STALL_TIMEOUT`], or has left although there was more for it to read.
 struct WriteGuard<IO> {
     io: IO,
+    only_reads: OnlyReads,
     deadline: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
 impl<IO> WriteGuard<IO> {
-    fn new(io: IO) -> Self {
+    fn new(io: IO, only_reads: OnlyReads) -> Self {
         Self {
             io,
+            only_reads,
             deadline: Box::pin(sleep(WRITE_STALL_TIMEOUT)),
             waiting: false,
         }
@@ -141,7 +226,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for WriteGuard<IO> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for WriteGuard<IO> {
+impl<IO: Client> AsyncWrite for WriteGuard<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -164,7 +249,12 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for WriteGuard<IO> {
         self.io.is_write_vectored()
     }
 
+    /// hyper flushes whenever it is woken, also where nothing is to be written: the place to learn
+    /// that the client has left while the response waits for media.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.only_reads.is_marked() && self.io.poll_left(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
         self.watch(cx, flushed)
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use kvs_server::{ACCOUNT_ID, Config, Handle, REGION, Server, TlsFiles};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -111,7 +112,22 @@ fn main() -> ExitCode {
             master_key,
             full,
         }) => check(data, master_key, full),
-        None => serve(flags.serve.into_config()),
+        None => {
+            raise_file_limit();
+            serve(flags.serve.into_config())
+        }
+    }
+}
+
+/// As many open files as the system lets it have: the usual 1024 are soon taken by connections.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
     }
 }
 

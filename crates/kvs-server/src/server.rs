@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
@@ -18,7 +19,9 @@ use crate::store::StoreError;
 use crate::{connection, tls};
 
 /// Sockets open at once. Each holds two buffers of 32 KiB at worst, so some 256 MiB.
-const CONNECTIONS_MAX: usize = 4096;
+const CONNECTIONS_MAX: u64 = 4096;
+/// Files that the store needs whatever the number of connections.
+const STORE_FILES: u64 = 64;
 /// How long a stop waits for responses under way. Sessions end themselves after 4 s.
 const STOP_TIMEOUT: Duration = Duration::from_millis(4700);
 /// A pause after a failed accept (out of file descriptors), so that it is no busy loop.
@@ -167,9 +170,21 @@ impl Drop for Handle {
     }
 }
 
+/// As many files as this process may have open.
+fn file_limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// So many connections that the store still gets its files: a reader of what is stored has one
+/// beside its socket.
+fn connections_max(file_limit: u64) -> usize {
+    let connections = file_limit.saturating_sub(STORE_FILES) / 2;
+    connections.clamp(1, CONNECTIONS_MAX) as usize
+}
+
 /// Takes connections until told to stop, then waits for those that are open.
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, app: Arc<App>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Arc::new(Semaphore::new(connections_max(file_limit())));
     let mut stopping = app.stopping();
     let router = app::router(app);
     // Dropped with this task, and every connection with it.
@@ -209,4 +224,16 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, app: Arc<App>) 
 /// Waits until a flag is true, or nobody is left to set it.
 pub(crate) async fn turned_true(flag: &mut watch::Receiver<bool>) {
     let _ = flag.wait_for(|flag| *flag).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_the_store_its_files() {
+        assert_eq!(connections_max(u64::MAX), 4096);
+        assert_eq!(connections_max(1024), 480);
+        assert_eq!(connections_max(0), 1);
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
@@ -16,12 +17,14 @@ use super::chunk;
 use super::reply::{Refusal, media};
 use crate::app::App;
 use crate::auth::Action;
+use crate::connection::OnlyReads;
 use crate::live::BEFORE_ALL;
 use crate::reader::{Piece, Start, StreamReader};
 use crate::store::TimeOrigin;
 
 pub(crate) async fn get_media(
     State(app): State<Arc<App>>,
+    Extension(only_reads): Extension<OnlyReads>,
     call: Call,
 ) -> Result<Response, Refusal> {
     let request = GetMedia::parse(&call.body)?;
@@ -47,6 +50,7 @@ pub(crate) async fn get_media(
         app.stopping(),
     )
     .await?;
+    only_reads.mark();
     let chunks = Chunks {
         app,
         reader,
