@@ -23,7 +23,7 @@ use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::host::Hosts;
-use crate::ingest::{self, Budget, OPEN_BYTES_MAX};
+use crate::ingest::{self, Budget};
 use crate::live::{Live, LiveSettings, LiveStream};
 use crate::random;
 use crate::server::StartError;
@@ -43,8 +43,6 @@ pub(crate) struct App {
     default_key: KmsKeyId,
     random: SystemRandom,
     stopping: watch::Receiver<bool>,
-    /// The last field, hence dropped after the store: whoever has the other end sees it closed.
-    _running: mpsc::Sender<Infallible>,
 }
 
 impl App {
@@ -67,19 +65,19 @@ impl App {
             master_key: config.master_key.clone(),
             ..place
         };
-        let store = Store::open(&place, Arc::clone(&config.clock))?;
+        let mut store = Store::open(&place, Arc::clone(&config.clock))?;
+        store.tell_when_closed(running);
         Ok(Arc::new(Self {
             auth,
             hosts,
             store,
             live: Live::default(),
-            budget: Budget::new(OPEN_BYTES_MAX),
+            budget: Budget::new(config.open_bytes_max),
             region,
             default_key,
             random: SystemRandom::new(),
             config,
             stopping,
-            _running: running,
         }))
     }
 
@@ -153,11 +151,18 @@ impl App {
     }
 
     /// Deletes a stream and ends whoever writes or reads it.
-    pub(crate) async fn delete(&self, stream: &Stream) -> Result<(), StoreError> {
+    pub(crate) async fn delete(self: &Arc<Self>, stream: &Stream) -> Result<(), StoreError> {
         let id = stream.id;
-        ask(&self.store, move |store| store.delete_stream(id)).await?;
-        self.live.remove(stream.id);
-        Ok(())
+        let app = Arc::clone(self);
+        ask(&self.store, move |store| {
+            let deleted = store.delete_stream(id);
+            // It may be gone although its key could not be destroyed yet.
+            if store.stream_by_id(id).is_none() {
+                app.live.remove(id);
+            }
+            deleted
+        })
+        .await
     }
 }
 

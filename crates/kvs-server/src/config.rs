@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::ingest::OPEN_BYTES_MAX;
 
 /// Everything that a server is told.
 ///
@@ -31,6 +32,9 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// After how long without a fragment a GetMedia ends; `None` never ends it.
     pub get_media_idle: Option<Duration>,
+    /// What all fragments that are being received may take of memory; for tests.
+    #[doc(hidden)]
+    pub open_bytes_max: u64,
     /// Where wall time comes from.
     pub clock: Arc<dyn Clock>,
 }
@@ -63,6 +67,7 @@ impl Default for Config {
             credentials: None,
             tls: None,
             get_media_idle: Some(GET_MEDIA_IDLE),
+            open_bytes_max: OPEN_BYTES_MAX,
             clock: Arc::new(SystemClock::new()),
         }
     }

@@ -4,6 +4,8 @@
 mod archive;
 #[path = "server/bad_input.rs"]
 mod bad_input;
+#[path = "server/bounds.rs"]
+mod bounds;
 #[path = "server/control.rs"]
 mod control;
 #[path = "server/durability.rs"]
@@ -12,6 +14,10 @@ mod durability;
 mod get_media;
 #[path = "server/harness.rs"]
 mod harness;
+#[path = "server/health.rs"]
+mod health;
+#[path = "server/leaving.rs"]
+mod leaving;
 #[path = "server/memory.rs"]
 mod memory;
 #[path = "server/movie.rs"]
@@ -32,3 +38,5 @@ mod signing;
 mod startup;
 #[path = "server/stopping.rs"]
 mod stopping;
+#[path = "server/tls.rs"]
+mod tls;

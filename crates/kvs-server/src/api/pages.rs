@@ -2,17 +2,24 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use http::StatusCode;
+use tokio::time::timeout;
 
 use super::call::Call;
 use super::reply::{Refusal, typed};
 use crate::app::App;
 use crate::auth::Action;
+use crate::store::{Store, StoreError};
+use crate::stored::ask;
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+/// What asks for health waits some seconds; a disk that takes longer is not well.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `/`: a stream a line.
 pub(crate) async fn streams(State(app): State<Arc<App>>, call: Call) -> Result<Response, Refusal> {
@@ -25,7 +32,14 @@ pub(crate) async fn streams(State(app): State<Arc<App>>, call: Call) -> Result<R
     Ok(typed(PLAIN_TEXT, Body::from(page)))
 }
 
-/// `/healthz`: 200 while the server takes media.
-pub(crate) async fn health() -> Response {
-    typed(PLAIN_TEXT, Body::from("ok\n"))
+/// `/healthz`: 200 while what is sent now would be stored, else 503 and the reason.
+pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
+    let asked = timeout(HEALTH_TIMEOUT, ask(app.store(), Store::health)).await;
+    let answered = asked.unwrap_or(Err(StoreError::Stalled(HEALTH_TIMEOUT.as_secs())));
+    let Err(error) = answered else {
+        return typed(PLAIN_TEXT, Body::from("ok\n"));
+    };
+    let mut response = typed(PLAIN_TEXT, Body::from(format!("{error}\n")));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
 }

@@ -27,6 +27,8 @@ struct Shares {
 #[derive(Debug, Default)]
 struct Entry {
     bytes: u64,
+    /// On its way to the disk: its memory comes back by itself, and it is not given up.
+    complete: bool,
     given_up: bool,
     notify: Arc<Notify>,
 }
@@ -68,15 +70,34 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// The fragment grew by that much.
+    /// It grew by that much.
     pub(crate) fn grow(&self, bytes: u64) {
+        self.change(|held| held + bytes);
+    }
+
+    /// It has that much now.
+    pub(crate) fn set(&self, bytes: u64) {
+        self.change(|_| bytes);
+    }
+
+    fn change(&self, change: impl FnOnce(u64) -> u64) {
         let mut shares = self.budget.lock();
-        shares.bytes += bytes;
-        if let Some(entry) = shares.by_id.get_mut(&self.id) {
-            entry.bytes += bytes;
-        }
-        if shares.bytes > self.budget.bytes_max {
+        let Some(entry) = shares.by_id.get_mut(&self.id) else {
+            return;
+        };
+        let before = entry.bytes;
+        entry.bytes = change(before);
+        let after = entry.bytes;
+        shares.bytes = shares.bytes - before + after;
+        if after > before && shares.bytes > self.budget.bytes_max {
             shares.give_up_largest();
+        }
+    }
+
+    /// The fragment is whole: from here on it is stored, not given up.
+    pub(crate) fn complete(&self) {
+        if let Some(entry) = self.budget.lock().by_id.get_mut(&self.id) {
+            entry.complete = true;
         }
     }
 
@@ -89,10 +110,12 @@ impl Share {
 impl Shares {
     /// One at a time: what it held comes back before another is chosen.
     fn give_up_largest(&mut self) {
-        if self.by_id.values().any(|entry| entry.given_up) {
+        let mut open = self.by_id.values().filter(|entry| !entry.complete);
+        if open.any(|entry| entry.given_up) {
             return;
         }
-        if let Some(largest) = self.by_id.values_mut().max_by_key(|entry| entry.bytes) {
+        let open = self.by_id.values_mut().filter(|entry| !entry.complete);
+        if let Some(largest) = open.max_by_key(|entry| entry.bytes) {
             largest.given_up = true;
             largest.notify.notify_one();
         }
@@ -126,10 +149,22 @@ mod tests {
         small.grow(1);
         assert!(pin!(small.given_up()).now_or_never().is_none());
         assert!(pin!(large.given_up()).now_or_never().is_some());
+        large.set(0);
         drop(large);
         small.grow(59);
         assert!(pin!(small.given_up()).now_or_never().is_none());
         small.grow(1);
         assert!(pin!(small.given_up()).now_or_never().is_some());
+    }
+
+    #[test]
+    fn what_is_being_stored_is_not_given_up_and_shields_no_other() {
+        let budget = Budget::new(100);
+        let (stored, open) = (budget.share(), budget.share());
+        stored.grow(90);
+        stored.complete();
+        open.grow(11);
+        assert!(pin!(stored.given_up()).now_or_never().is_none());
+        assert!(pin!(open.given_up()).now_or_never().is_some());
     }
 }

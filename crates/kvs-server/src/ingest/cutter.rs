@@ -163,6 +163,11 @@ impl Cutter {
         matches!(self.state, State::Open { .. } | State::Closed { .. })
     }
 
+    /// Bytes that have arrived and are no step yet: of an element that is still under way.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.raw.len()
+    }
+
     /// Ends the fragment that has all its frames, without waiting for what follows it.
     pub(crate) fn end_by_pause(&mut self) -> Result<(), Refused> {
         if self.ends_by_itself() {

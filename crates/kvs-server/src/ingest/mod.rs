@@ -2,6 +2,7 @@
 
 mod budget;
 mod cutter;
+mod deadlines;
 mod fragment;
 mod header;
 mod put_media;

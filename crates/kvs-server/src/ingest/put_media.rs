@@ -71,11 +71,13 @@ pub(crate) async fn put_media(
 ///
 /// hyper sends `100 Continue` when a body is first polled, if no response has been written by
 /// then; it gets to do so when this future has been pending once.
-async fn poll_once(body: &mut Body) -> Option<Bytes> {
+async fn poll_once(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
     let first = poll_fn(|cx| {
         Poll::Ready(match Pin::new(&mut *body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
-            // An end or an error is found again by who reads on.
+            Poll::Ready(Some(Ok(frame))) => frame.into_data().ok().map(Ok),
+            // An error is told once only; after it a body that broke looks like one that ended.
+            Poll::Ready(Some(Err(error))) => Some(Err(error)),
+            // An end is found again by who reads on.
             _ => None,
         })
     })

@@ -14,24 +14,17 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::budget::Share;
 use super::cutter::{Beginning, Cutter, Step};
+use super::deadlines::{Deadlines, IDLE_ACK_INTERVAL, STOP_GRACE};
 use super::fragment::Refused;
 use crate::app::App;
 use crate::live::{Fragment, LiveStream, Session as Place};
 use crate::server::turned_true;
 use crate::store::{NewFragment, StoreError, StreamId};
 
-/// A body that is silent for so long is over.
-const BODY_IDLE: Duration = Duration::from_secs(30);
-/// How often a silent producer is told that it is still heard.
-const IDLE_ACK_INTERVAL: Duration = Duration::from_secs(5);
-/// A fragment that has all its frames is complete when nothing follows for so long.
-const FRAGMENT_END_PAUSE: Duration = Duration::from_secs(1);
-/// The age at which the service ends a session.
-const SESSION_AGE_MAX: Duration = Duration::from_secs(45 * 60);
-/// How long a fragment under way may go on when the server stops.
-const STOP_GRACE: Duration = Duration::from_secs(4);
 /// How long the body is still read after an error, so that the last ack is not lost to a reset.
 const LINGER: Duration = Duration::from_secs(2);
+/// The last time that nanoseconds since 1970 can tell, which is how readers count.
+const PRODUCER_MS_MAX: u64 = u64::MAX / 1_000_000;
 /// Fragments of one session on their way to the disk; beyond that, its body is not read.
 const UNSTORED_FRAGMENTS_MAX: usize = 8;
 
@@ -53,9 +46,13 @@ pub(super) struct Session {
     settings: SessionSettings,
     acks: mpsc::Sender<Ack>,
     cutter: Cutter,
+    /// What has arrived of an element that is still under way.
+    waiting: Share,
     open: Option<Open>,
     /// The fragment that an error is about if none is open.
     last: Option<AckedFragment>,
+    /// The first fragment that could not be stored, which an error is about before any other.
+    failed: Option<AckedFragment>,
     storing: FuturesUnordered<Pin<Box<dyn Future<Output = Stored> + Send>>>,
     deadlines: Deadlines,
     _place: Place,
@@ -74,15 +71,6 @@ struct Stored {
     fragment: Arc<Fragment>,
     acked: AckedFragment,
     outcome: Result<(), StoreError>,
-}
-
-#[derive(Debug)]
-struct Deadlines {
-    session: Instant,
-    idle: Instant,
-    idle_ack: Instant,
-    pause: Option<Instant>,
-    stop: Option<Instant>,
 }
 
 /// Why the loop woke up.
@@ -113,6 +101,7 @@ impl Session {
         acks: mpsc::Sender<Ack>,
     ) -> Self {
         Self {
+            waiting: app.budget().share(),
             app,
             live,
             settings,
@@ -120,6 +109,7 @@ impl Session {
             cutter: Cutter::new(),
             open: None,
             last: None,
+            failed: None,
             storing: FuturesUnordered::new(),
             deadlines: Deadlines::new(Instant::now()),
             _place: place,
@@ -127,24 +117,31 @@ impl Session {
     }
 
     /// Reads the body to its end; `first` is what had already been read of it.
-    pub(super) async fn run(mut self, body: Body, first: Option<Bytes>) {
+    pub(super) async fn run(mut self, body: Body, first: Option<Result<Bytes, axum::Error>>) {
         let mut body = body.into_data_stream();
-        let ended = self.receive(&mut body, first).await;
+        let mut ended = self.receive(&mut body, first).await;
         if let Some(open) = self.open.take() {
             self.live.fail(&open.fragment);
             self.last = Some(open.acked);
         }
         while let Some(stored) = self.storing.next().await {
-            // A second failure changes nothing: the session has ended.
-            let _ = self.stored(stored).await;
+            let is_first = self.failed.is_none();
+            // What was received whole and is not stored has to be sent again, however the session
+            // came to its end.
+            if let Err(refused) = self.stored(stored).await
+                && is_first
+            {
+                ended = Err(refused);
+            }
         }
         let Err(refused) = ended else {
             return;
         };
         tracing::info!(id = refused.id.id(), why = %refused.why, "a PutMedia ended with an error");
         let (timecode, number) = self
-            .last
+            .failed
             .take()
+            .or(self.last.take())
             .map(|last| (last.timecode, last.number))
             .unzip();
         self.ack(Ack::Error {
@@ -161,11 +158,11 @@ impl Session {
     async fn receive(
         &mut self,
         body: &mut BodyDataStream,
-        first: Option<Bytes>,
+        first: Option<Result<Bytes, axum::Error>>,
     ) -> Result<(), Refused> {
         let mut stopping = self.app.stopping();
         let mut deleted = self.live.deleted();
-        let mut wake = first.map(Wake::Bytes);
+        let mut wake = first.map(|first| first.map_or(Wake::Lost, Wake::Bytes));
         loop {
             let woken = match wake.take() {
                 Some(wake) => wake,
@@ -184,12 +181,16 @@ impl Session {
         deleted: &mut watch::Receiver<bool>,
     ) -> Wake {
         let wakes_for_stop = self.deadlines.stop.is_none();
-        let reads = self.storing.len() < UNSTORED_FRAGMENTS_MAX;
+        let reads = self.reads();
         let share = self.open.as_ref().map(|open| &open.share);
+        let waiting = &self.waiting;
         let given_up = async {
             match share {
-                Some(share) => share.given_up().await,
-                None => std::future::pending().await,
+                Some(share) => tokio::select! {
+                    () = share.given_up() => {}
+                    () = waiting.given_up() => {}
+                },
+                None => waiting.given_up().await,
             }
         };
         tokio::select! {
@@ -207,14 +208,27 @@ impl Session {
         }
     }
 
+    /// Whether the body is read: not while the disk is behind.
+    fn reads(&self) -> bool {
+        self.storing.len() < UNSTORED_FRAGMENTS_MAX
+    }
+
     async fn handle(&mut self, wake: Wake) -> Result<Flow, Refused> {
         match wake {
             Wake::Bytes(bytes) => {
-                self.deadlines.heard(Instant::now());
+                let (now, len) = (Instant::now(), bytes.len() as u64);
+                self.deadlines.heard(now);
                 self.cutter.push(bytes, self.app.clock().now_ms());
+                let mut stepped = false;
                 while let Some(step) = self.cutter.next()? {
+                    stepped = true;
+                    // The fragment's own share counts what the step hands on.
+                    self.waiting.set(0);
                     self.step(step).await?;
                 }
+                let waiting = self.cutter.waiting_bytes();
+                self.waiting.set(waiting);
+                self.deadlines.element(now, len, waiting > 0 && !stepped);
                 self.deadlines.pause(self.cutter.ends_by_itself());
             }
             Wake::EndOfBody => {
@@ -262,6 +276,10 @@ impl Session {
             .time
             .as_ms()
             .saturating_add(self.settings.start_ms);
+        if producer_ms > PRODUCER_MS_MAX {
+            let why = format!("a fragment at {producer_ms} ms, beyond the year 2554");
+            return Err(Refused::new(AckError::InvalidProducerTimestamp, why));
+        }
         let fragment = self
             .live
             .begin(producer_ms, beginning.header, || {
@@ -300,6 +318,7 @@ impl Session {
         else {
             return;
         };
+        share.complete();
         self.live.complete(&fragment, length_ms);
         self.last = Some(acked.clone());
         self.ack(Ack::Received(acked.clone())).await;
@@ -338,7 +357,7 @@ impl Session {
             }
             Err(error) => {
                 self.live.fail(&stored.fragment);
-                self.last = Some(stored.acked);
+                self.failed.get_or_insert(stored.acked);
                 Err(Refused::new(error.ack_error(), error.to_string()))
             }
         }
@@ -359,8 +378,15 @@ impl Session {
                 self.step(step).await?;
             }
         }
+        if !self.reads() {
+            // It is the disk that keeps the producer waiting.
+            self.deadlines.unread(now);
+        }
         if self.deadlines.idle <= now {
             return self.lost("silent for 30 s");
+        }
+        if self.deadlines.element.is_some_and(|(at, _)| at <= now) {
+            return self.lost("an element that goes on with less than 1 KiB in 30 s");
         }
         if self.deadlines.idle_ack <= now {
             self.deadlines.idle_ack = now + IDLE_ACK_INTERVAL;
@@ -382,58 +408,5 @@ impl Session {
         if self.settings.acks {
             let _ = self.acks.send(ack).await;
         }
-    }
-}
-
-impl Deadlines {
-    fn new(now: Instant) -> Self {
-        Self {
-            session: now + SESSION_AGE_MAX,
-            idle: now + BODY_IDLE,
-            idle_ack: now + IDLE_ACK_INTERVAL,
-            pause: None,
-            stop: None,
-        }
-    }
-
-    fn heard(&mut self, now: Instant) {
-        self.idle = now + BODY_IDLE;
-        self.idle_ack = now + IDLE_ACK_INTERVAL;
-    }
-
-    /// Whether a pause from now on ends the fragment.
-    fn pause(&mut self, ends: bool) {
-        self.pause = ends.then(|| Instant::now() + FRAGMENT_END_PAUSE);
-    }
-
-    fn next(&self) -> Instant {
-        let fixed = self.session.min(self.idle).min(self.idle_ack);
-        [self.pause, self.stop]
-            .into_iter()
-            .flatten()
-            .fold(fixed, Instant::min)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn silence_is_answered_before_it_ends_the_session() {
-        let start = Instant::now();
-        let mut deadlines = Deadlines::new(start);
-        assert_eq!(deadlines.next(), start + IDLE_ACK_INTERVAL);
-        deadlines.idle_ack = start + BODY_IDLE + IDLE_ACK_INTERVAL;
-        assert_eq!(deadlines.next(), start + BODY_IDLE);
-        let later = start + Duration::from_secs(20);
-        deadlines.heard(later);
-        assert_eq!(deadlines.next(), later + IDLE_ACK_INTERVAL);
-        deadlines.pause(true);
-        assert_eq!(deadlines.next(), start + FRAGMENT_END_PAUSE);
-        deadlines.pause(false);
-        let old = start + SESSION_AGE_MAX;
-        deadlines.heard(old);
-        assert_eq!(deadlines.next(), old, "no byte makes a session younger");
     }
 }

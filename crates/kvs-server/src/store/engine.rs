@@ -108,11 +108,21 @@ impl Engine {
 
     /// Stores a group and answers it.
     pub(super) fn store(&mut self, group: Group) {
+        self.shared.health.begin(self.shared.clock.monotonic_ms());
+        self.store_group(group);
+        self.shared.health.end();
+    }
+
+    fn store_group(&mut self, group: Group) {
         if self.broken
             && let Err(error) = self.open_index()
         {
             tracing::error!(%error, "the index cannot be opened again yet");
+            self.shared.health.failed(&error);
             return refuse(group, &error);
+        }
+        if group.appends.is_empty() && self.shared.health.has_failed() {
+            self.probe();
         }
         let Group {
             appends,
@@ -125,6 +135,7 @@ impl Engine {
         let places = self.write(&appends, &mut abandoned);
         let places = places.unwrap_or_else(|error| {
             tracing::error!(%error, "fragments could not be stored");
+            self.shared.health.failed(&error);
             refuse_appends(std::mem::take(&mut appends), &error);
             Vec::new()
         });
@@ -134,6 +145,9 @@ impl Engine {
             .collect();
         match self.commit(&rows, &reserves, &reclaimed, abandoned) {
             Ok(()) => {
+                if !rows.is_empty() {
+                    self.shared.health.succeeded();
+                }
                 // A receiver that is gone needs no answer, here and below.
                 appends
                     .into_iter()
@@ -155,7 +169,24 @@ impl Engine {
     /// The index can no longer be trusted to say what is committed.
     pub(super) fn fail(&mut self, error: &StoreError) {
         tracing::error!(%error, "the index failed");
+        self.shared.health.failed(error);
         self.broken = true;
+    }
+
+    /// Tries, after a failure and while nobody appends, whether the disk works again.
+    fn probe(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let probed = self
+            .tail
+            .probe(shared.disk.as_ref())
+            .and_then(|()| self.change_now(|_| Ok(())));
+        match probed {
+            Ok(()) => {
+                tracing::info!("the disk works again");
+                shared.health.succeeded();
+            }
+            Err(error) => tracing::debug!(%error, "the disk does not work yet"),
+        }
     }
 
     /// Refuses what cannot be stored.

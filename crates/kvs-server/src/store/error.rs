@@ -30,6 +30,9 @@ pub enum StoreError {
     /// The disk has less room than the low-water mark.
     #[error("the disk of the data folder is nearly full: free some room; ingest goes on by itself")]
     DiskFull,
+    /// The disk does not answer.
+    #[error("the disk of the data folder has not answered for {0} s")]
+    Stalled(u64),
     /// The disk failed.
     #[error("{doing}: {source}")]
     Io {
@@ -100,7 +103,7 @@ impl StoreError {
         match self {
             Self::NoStream => AckError::StreamNotActive,
             Self::TooLarge(_) => AckError::MaxFragmentSizeReached,
-            Self::DiskFull | Self::Io { .. } => AckError::ArchivalError,
+            Self::DiskFull | Self::Stalled(_) | Self::Io { .. } => AckError::ArchivalError,
             _ => AckError::InternalError,
         }
     }
@@ -110,10 +113,12 @@ impl StoreError {
         match self {
             Self::NoStream => Self::NoStream,
             Self::DiskFull => Self::DiskFull,
+            Self::Stalled(seconds) => Self::Stalled(*seconds),
             Self::Io { doing, source } => Self::Io {
                 doing: doing.clone(),
                 source: io::Error::new(source.kind(), source.to_string()),
             },
+            Self::Index(what) => Self::Index(what.clone()),
             other => Self::Index(other.to_string()),
         }
     }

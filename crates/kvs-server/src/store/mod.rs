@@ -15,6 +15,7 @@ mod error;
 mod evict;
 mod format;
 mod fragment;
+mod health;
 mod index;
 mod keys;
 pub mod random;
@@ -27,6 +28,7 @@ mod state;
 mod stream;
 mod writer;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -70,7 +72,10 @@ struct Inner {
     shared: Arc<Shared>,
     commands: Sender<Command>,
     room: Arc<Semaphore>,
+    free_bytes_min: u64,
     writer: Option<JoinHandle<()>>,
+    /// The last field, hence dropped after the lock of the folder: who has the other end sees it.
+    closed: Option<tokio::sync::mpsc::Sender<Infallible>>,
 }
 
 /// Makes the writer wait, so that what a test asks for meanwhile becomes one group.
@@ -122,8 +127,18 @@ impl Store {
             shared,
             commands,
             room,
+            free_bytes_min: config.free_bytes_min,
             writer: Some(writer),
+            closed: None,
         })))
+    }
+
+    /// Drops `closed` when the store is closed and its folder free, which is after the last clone
+    /// and all that they are still being asked. Only for a store that has no clone yet.
+    pub(crate) fn tell_when_closed(&mut self, closed: tokio::sync::mpsc::Sender<Infallible>) {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.closed = Some(closed);
+        }
     }
 
     fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {
@@ -426,6 +441,20 @@ impl Store {
         let row = self.0.shared.snapshot()?.row(stream, number)?;
         let row = row.filter(|row| row.number.server_ms >= floor_ms);
         Ok(row.map(|row| (live, row)))
+    }
+
+    /// Whether what is appended now would become durable; if not, why. Blocks.
+    pub fn health(&self) -> Result<(), StoreError> {
+        let shared = &self.0.shared;
+        if self.0.writer.as_ref().is_none_or(JoinHandle::is_finished) {
+            return Err(StoreError::Closed);
+        }
+        shared.health.check(shared.clock.monotonic_ms())?;
+        let free = shared.disk.free_bytes();
+        if free.map_err(StoreError::io("ask for the disk's room"))? < self.0.free_bytes_min {
+            return Err(StoreError::DiskFull);
+        }
+        Ok(())
     }
 
     /// Checks the invariants of `docs/store.md`: headers and index, and if `full` every byte. For a

@@ -96,9 +96,14 @@ impl Tail {
     ) -> Result<Vec<Place>, StoreError> {
         let written = self.try_write(disk, records);
         if written.is_err() {
-            self.abandon();
+            self.abandon(disk);
         }
         written.map_err(StoreError::io("write a segment"))
+    }
+
+    /// Writes a block that says nothing, to see whether the disk takes one.
+    pub(super) fn probe(&mut self, disk: &dyn Disk) -> Result<(), StoreError> {
+        self.write(disk, &[&[0; BLOCK_BYTES as usize]]).map(drop)
     }
 
     fn try_write(&mut self, disk: &dyn Disk, records: &[&[u8]]) -> io::Result<Vec<Place>> {
@@ -140,8 +145,13 @@ impl Tail {
         Ok(())
     }
 
-    fn abandon(&mut self) {
+    fn abandon(&mut self, disk: &dyn Disk) {
         if let Some(open) = self.open.take() {
+            if open.synced_blocks == 0 {
+                // Nothing ever counted on it. Where it stays, the next start takes it away.
+                let _ = disk.unlink(&path(open.segment));
+                return;
+            }
             // Whole records of a group that failed would come back at the next start. That does
             // no harm, so it matters little if this fails too.
             let _ = open

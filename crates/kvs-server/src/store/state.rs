@@ -8,6 +8,7 @@ use super::disk::Disk;
 use super::error::StoreError;
 use super::format::Folder;
 use super::fragment::TimeOrigin;
+use super::health::Health;
 use super::index::{Index, Snapshot};
 use super::keys::{self, Key};
 use super::random::Random;
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     /// `None` while it cannot be opened again after a failure.
     index: RwLock<Option<Index>>,
     streams: RwLock<Streams>,
+    pub(super) health: Health,
 }
 
 #[derive(Debug, Default)]
@@ -102,6 +104,7 @@ impl Shared {
             folder,
             index: RwLock::new(None),
             streams: RwLock::default(),
+            health: Health::default(),
         }
     }
 
