@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use gst::prelude::*;
 
-use crate::delay::Delays;
+use crate::delay::{Delays, Media};
 
 /// Says to a child what it is.
 const ROLE: &str = "KVS_BENCH_ROLE";
@@ -200,7 +200,11 @@ fn delay() -> Result<()> {
         }
     });
     play_to_end(&recorder)?;
-    let shown = |share| delays.percentile_ms(share).ok_or("no frame came back");
+    let shown = |share| {
+        delays
+            .percentile_ms(Media::Video, share)
+            .ok_or("no frame came back")
+    };
     println!(
         "p50 {:.2} ms, p99 {:.2} ms, {} frames",
         shown(0.5)?,

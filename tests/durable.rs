@@ -33,6 +33,22 @@ fn keep_frames(pad: &gst::Pad, frames: &Frames, passed: mpsc::Sender<()>) {
     });
 }
 
+/// The access unit as it is stored: parameter sets stand in the track's description instead.
+fn without_parameter_sets(unit: &[u8]) -> Vec<u8> {
+    const SPS: u8 = 7;
+    const PPS: u8 = 8;
+    let (mut kept, mut rest) = (Vec::new(), unit);
+    while let Some((len, after)) = rest.split_first_chunk::<4>() {
+        let (nal, next) = after.split_at(u32::from_be_bytes(*len) as usize);
+        if ![SPS, PPS].contains(&(nal[0] & 0x1f)) {
+            kept.extend_from_slice(len);
+            kept.extend_from_slice(nal);
+        }
+        rest = next;
+    }
+    kept
+}
+
 /// Kills and starts the server again at seeded moments of the upload.
 fn kill_again_and_again(server: &mut ServerProcess, data: &std::path::Path, frames: &Receiver<()>) {
     let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &SEED);
@@ -78,7 +94,7 @@ fn a_server_that_is_killed_again_and_again_costs_no_frame() {
     let mut server = ServerProcess::start(&data);
     let camera = gst::parse::launch(&format!(
         "videotestsrc is-live=true pattern=ball name=camera ! video/x-raw,format=I420,\
-         width=320,height=240,framerate=50/1 ! x264enc tune=zerolatency key-int-max=20 \
+         width=320,height=240,framerate=50/1 ! x264enc tune=zerolatency aud=false key-int-max=20 \
          ! h264parse ! kvssink name=sink stream-name=durable endpoint={}",
         server.url()
     ))
@@ -106,7 +122,12 @@ fn a_server_that_is_killed_again_and_again_costs_no_frame() {
     let sent = sent.lock().expect("nobody panics with it").clone();
     let back = read_back(server.url());
     assert_eq!(back.len(), sent.len(), "number of frames");
-    assert!(back == sent, "a frame came back altered");
+    for (at, (sent, back)) in sent.iter().zip(&back).enumerate() {
+        assert!(
+            without_parameter_sets(sent) == *back,
+            "frame {at} came back altered"
+        );
+    }
     let stored = harness::stored_fragments(server.url(), "durable");
     let acked = acked.lock().expect("nobody panics with it").clone();
     let lost = acked.difference(&stored).collect::<BTreeSet<_>>();

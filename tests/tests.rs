@@ -3,6 +3,9 @@
 //! One test binary: a test of something that users see goes here, into the module of its element;
 //! a test of one part stands beside that part.
 
+mod durable;
+mod frame_exact;
 mod harness;
 mod kvssink;
 mod kvssrc;
+mod server_process;

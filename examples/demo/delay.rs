@@ -19,10 +19,23 @@ pub(crate) struct Delays {
 
 #[derive(Default)]
 struct Inner {
-    /// Frames that went in and have not come out: video, then everything else.
-    under_way: [VecDeque<(u64, Instant)>; 2],
+    lines: [Line; 2],
     frames_out: u64,
     first_out: Option<Instant>,
+}
+
+/// What is counted apart: a picture passes at once, but sound has to wait for the picture beside
+/// it, since a fragment may end between them.
+#[derive(Clone, Copy)]
+pub(crate) enum Media {
+    Video,
+    Audio,
+}
+
+#[derive(Default)]
+struct Line {
+    /// Frames that went in and have not come out.
+    under_way: VecDeque<(u64, Instant)>,
     delays: Vec<Duration>,
 }
 
@@ -37,7 +50,9 @@ impl Delays {
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             if let Some(buffer) = info.buffer() {
                 let frame = (fingerprint(buffer), Instant::now());
-                delays.lock().under_way[line].push_back(frame);
+                delays.lock().lines[line as usize]
+                    .under_way
+                    .push_back(frame);
             }
             gst::PadProbeReturn::Ok
         });
@@ -65,8 +80,8 @@ impl Delays {
     ///
     /// Only the frames count that went in after the first one had come out: those before it waited
     /// for the reader to start. `None` before there is one.
-    pub(crate) fn percentile_ms(&self, share: f64) -> Option<f64> {
-        let mut sorted = self.lock().delays.clone();
+    pub(crate) fn percentile_ms(&self, media: Media, share: f64) -> Option<f64> {
+        let mut sorted = self.lock().lines[media as usize].delays.clone();
         sorted.sort_unstable();
         let at = (sorted.len().checked_sub(1)? as f64 * share) as usize;
         Some(sorted[at].as_secs_f64() * 1000.0)
@@ -74,24 +89,29 @@ impl Delays {
 }
 
 impl Inner {
-    fn came_out(&mut self, line: usize, fingerprint: u64, now: Instant) {
+    fn came_out(&mut self, line: Media, fingerprint: u64, now: Instant) {
         self.frames_out += 1;
         let first_out = *self.first_out.get_or_insert(now);
+        let Line { under_way, delays } = &mut self.lines[line as usize];
         // What stands before it was never sent: frames before the first key frame.
-        let known = self.under_way[line]
+        let known = under_way
             .iter()
             .position(|(known, _)| *known == fingerprint);
         let Some(at) = known else { return };
-        if let Some((_, sent)) = self.under_way[line].drain(..=at).next_back()
+        if let Some((_, sent)) = under_way.drain(..=at).next_back()
             && sent > first_out
         {
-            self.delays.push(now - sent);
+            delays.push(now - sent);
         }
     }
 }
 
-fn line_of(pad: &gst::Pad) -> usize {
-    usize::from(!pad.name().starts_with("video"))
+fn line_of(pad: &gst::Pad) -> Media {
+    if pad.name().starts_with("video") {
+        Media::Video
+    } else {
+        Media::Audio
+    }
 }
 
 fn fingerprint(buffer: &gst::BufferRef) -> u64 {

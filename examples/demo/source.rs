@@ -14,7 +14,7 @@ pub(crate) struct Recorder {
     pub(crate) sink: gst::Element,
 }
 
-/// Makes the pipeline for the source that was asked for; every frame that enters `kvssink` is noted.
+/// Makes the pipeline for the source asked for; every frame that enters `kvssink` is noted.
 pub(crate) fn recorder(
     options: &Options,
     delays: &Arc<Delays>,

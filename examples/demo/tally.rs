@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gst::prelude::*;
 
-use crate::delay::Delays;
+use crate::delay::{Delays, Media};
 
 /// What `kvssink` and the reader have counted at one moment.
 pub(crate) struct Tally {
@@ -13,25 +13,26 @@ pub(crate) struct Tally {
     persisted: u64,
     fragments: u64,
     pub(crate) read_back: u64,
-    delay: String,
+    delays: Vec<String>,
 }
 
 impl Tally {
     pub(crate) fn now(sink: &gst::Element, delays: &Delays) -> Self {
         let stats = sink.property::<gst::Structure>("stats");
         let count = |name: &str| stats.get::<u64>(name).unwrap_or(0);
-        let delay = match (delays.percentile_ms(0.5), delays.percentile_ms(0.99)) {
-            (Some(median), Some(p99)) => {
-                format!("delay {median:.1} ms median, {p99:.1} ms 99th percentile")
-            }
-            _ => "delay not known yet".into(),
+        let delay = |media, name: &str| {
+            let p50 = delays.percentile_ms(media, 0.5)?;
+            let p99 = delays.percentile_ms(media, 0.99)?;
+            Some(format!("{name} {p50:.1} ms (99 %: {p99:.1} ms)"))
         };
+        let video = delay(Media::Video, "video");
+        let audio = delay(Media::Audio, "audio");
         Self {
             sent: count("frames-sent"),
             persisted: count("frames-persisted"),
             fragments: count("fragments-persisted"),
             read_back: delays.frames_out(),
-            delay,
+            delays: video.into_iter().chain(audio).collect(),
         }
     }
 
@@ -47,13 +48,14 @@ impl Tally {
             sent,
             fragments,
             read_back,
-            delay,
+            delays,
             ..
         } = self;
         let seconds = elapsed.as_secs();
         let line = format!(
             "{seconds:4} s  {sent} frames sent · {fragments} fragments persisted · \
-             {read_back} frames read back · {delay}"
+             {read_back} frames read back · delay {}",
+            delays.join(", ")
         );
         let mut stdout = std::io::stdout();
         if stdout.is_terminal() {
@@ -72,6 +74,7 @@ impl Tally {
         println!("frames sent       {:8}", self.sent);
         println!("frames persisted  {:8}", self.persisted);
         println!("frames read back  {:8}", self.read_back);
-        println!("from frame in to frame out: {}", self.delay);
+        println!("\nfrom frame in to frame out, median and 99th percentile:");
+        self.delays.iter().for_each(|delay| println!("  {delay}"));
     }
 }
