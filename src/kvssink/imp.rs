@@ -143,6 +143,7 @@ impl ElementImpl for KvsSink {
             pad.set_active(true).ok()?;
         }
         element.add_pad(&pad).ok()?;
+        self.expect_tracks();
         Some(pad.upcast())
     }
 
@@ -153,6 +154,7 @@ impl ElementImpl for KvsSink {
             pad.imp().reset();
         }
         if self.obj().remove_pad(pad).is_ok() {
+            self.expect_tracks();
             self.pad_ended(gst::Seqnum::next());
         }
     }
@@ -225,6 +227,7 @@ impl KvsSink {
         match Upload::start(&self.obj(), &settings) {
             Ok(upload) => {
                 lock(&self.uploads).current = Some(upload);
+                self.expect_tracks();
                 Ok(())
             }
             Err(error) => {
@@ -304,7 +307,19 @@ impl KvsSink {
         };
         let is_playing = self.is_playing.load(Ordering::Acquire);
         opened.reports.set_playing(&self.obj(), is_playing);
+        self.expect_tracks();
         Some(opened)
+    }
+
+    /// Tells the producer how many tracks there will be: one for each pad, but for those that
+    /// ended without a frame.
+    fn expect_tracks(&self) {
+        let pads = self.pads();
+        let comes = |pad: &&KvsSinkPad| pad.imp().has_track() || !pad.imp().has_ended();
+        if let Some(upload) = self.upload() {
+            let count = pads.iter().filter(comes).count();
+            upload.producer.expect_tracks(count);
+        }
     }
 
     /// What the clocks say.
@@ -328,6 +343,7 @@ impl KvsSink {
             return;
         }
         if !pads.iter().all(|pad| pad.imp().has_ended()) {
+            self.expect_tracks();
             // The producer ends with its last track: not before it knows them all.
             if pads.iter().all(|pad| pad.imp().has_track()) {
                 pads.iter().for_each(|pad| pad.imp().end_track());

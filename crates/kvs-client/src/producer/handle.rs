@@ -56,6 +56,13 @@ impl Producer {
         Ok(number)
     }
 
+    /// Says how many tracks there will be, so that the first fragment has all of them.
+    ///
+    /// It waits for those that are not declared yet, as it waits for a track that is silent.
+    pub fn expect_tracks(&self, count: usize) {
+        self.change(|session, now| session.expect_tracks(count, now));
+    }
+
     /// Frames of the track that are pushed from now on have that format; they open a session.
     pub fn set_format(&self, track: TrackNumber, format: TrackFormat) {
         let mut core = self.shared.lock();

@@ -94,6 +94,8 @@ pub(super) struct Interleave {
     rules: Rules,
     /// By track number.
     lanes: Vec<Lane>,
+    /// How many lanes there will be, as far as the source knows.
+    expected: usize,
     /// The latest time of the fragment before, in the same run of time.
     boundary: Option<Timecode>,
     open: Option<Open>,
@@ -127,6 +129,7 @@ impl Interleave {
                 head: scale.units(HEAD_MAX).min(fragment_max / 2),
             },
             lanes: Vec::new(),
+            expected: 0,
             boundary: None,
             open: None,
             cut: None,
@@ -145,6 +148,12 @@ impl Interleave {
             .lanes
             .partition_point(|lane| lane.number() < track.number);
         self.lanes.insert(index, Lane::new(track));
+    }
+
+    /// So many tracks there will be: the first fragment waits for those that are not declared yet.
+    pub(super) fn expect_tracks(&mut self, count: usize, now: Instant) {
+        self.expected = count;
+        self.pump(now);
     }
 
     /// Whether that track is declared.

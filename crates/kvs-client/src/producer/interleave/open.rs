@@ -54,15 +54,30 @@ impl Interleave {
             .min_by_key(|&index| self.lanes[index].rank())
     }
 
+    /// Whether a track that is expected is not declared yet: its encoder may still look ahead.
+    fn awaits_track(&self) -> bool {
+        self.lanes.len() < self.expected
+    }
+
     /// Whether a live track has not yet said anything.
     fn awaits_first(&self, lead: usize) -> bool {
         let mut others = self.lanes.iter().enumerate();
-        others.any(|(index, lane)| index != lead && lane.is_live() && lane.reached.is_none())
+        self.awaits_track()
+            || others.any(|(index, lane)| index != lead && lane.is_live() && lane.reached.is_none())
     }
 
-    /// Whether the wait that began at `since` has lasted long enough.
+    /// When the wait for the others' first frames ends, which began at `since`.
+    fn first_wait_ends(&self, since: Instant) -> Instant {
+        let wait = match self.awaits_track() {
+            true => self.silence(),
+            false => self.wait(),
+        };
+        self.quiet_since(since) + wait
+    }
+
+    /// Whether that wait has lasted long enough.
     fn is_over(&self, since: Instant, now: Instant) -> bool {
-        now >= self.quiet_since(since) + self.wait() || self.held_bytes > super::HELD_BYTES_MAX
+        now >= self.first_wait_ends(since) || self.held_bytes > super::HELD_BYTES_MAX
     }
 
     /// A lead without a frame is left out once it has been silent for too long.
@@ -87,7 +102,7 @@ impl Interleave {
         let first = waiting.map(|queued| queued.arrived).min()?;
         if let Some(front) = lane.queue.front() {
             // It waits for the others' first frames.
-            let due = self.quiet_since(front.arrived) + self.wait();
+            let due = self.first_wait_ends(front.arrived);
             return (self.open.is_none() && self.awaits_first(lead)).then_some(due);
         }
         if lane.ended {

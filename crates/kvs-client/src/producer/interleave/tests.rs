@@ -414,3 +414,33 @@ fn a_new_format_begins_with_a_fragment() {
     assert_eq!(order.fragments.len(), 2);
     assert_eq!(order.fragments[0].frames.len(), 30);
 }
+
+#[test]
+fn a_track_that_is_expected_is_in_the_first_fragment() {
+    let mut order = Order::new(&ProducerConfig::default(), &[audio(2)]);
+    order.order.expect_tracks(2, order.now);
+    for index in 0..20 {
+        order.push(frame(2, index * 100, true));
+    }
+    assert!(order.fragments.is_empty(), "the encoder still looks ahead");
+    order.order.add_track(video());
+    for index in 0..20 {
+        order.push(frame(1, index * 100, index == 0));
+    }
+    order.finish();
+    assert_eq!(order.fragments.len(), 1);
+    order.check(40);
+}
+
+#[test]
+fn a_track_that_is_expected_is_not_waited_for_for_ever() {
+    let mut order = Order::new(&ProducerConfig::default(), &[audio(2)]);
+    order.order.expect_tracks(2, order.now);
+    order.push(frame(2, 0, true));
+    order.pass(super::LIVE_SILENCE - Duration::from_millis(1));
+    assert!(order.fragments.is_empty(), "it may still come");
+    order.pass(Duration::from_millis(1));
+    assert_eq!(order.fragments.len(), 1, "nobody waits longer");
+    order.finish();
+    order.check(1);
+}

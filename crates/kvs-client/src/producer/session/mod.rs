@@ -183,6 +183,12 @@ impl Session {
         self.interleave.add_track(track);
     }
 
+    /// So many tracks there will be.
+    pub(super) fn expect_tracks(&mut self, count: usize, now: Instant) {
+        self.interleave.expect_tracks(count, now);
+        self.take_pieces(now);
+    }
+
     /// Whether that track is declared.
     pub(super) fn has_track(&self, number: TrackNumber) -> bool {
         self.interleave.has_track(number)
