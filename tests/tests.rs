@@ -8,4 +8,5 @@ mod frame_exact;
 mod harness;
 mod kvssink;
 mod kvssrc;
+mod matroska;
 mod server_process;
