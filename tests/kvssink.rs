@@ -2,11 +2,14 @@
 
 use crate::harness;
 
+mod again;
 mod ends;
 mod errors;
 mod events;
 mod face;
 mod media;
+mod running;
+mod secure;
 
 /// Two seconds of a camera with a key frame each half second.
 const CAMERA: &str = "videotestsrc num-buffers=60 \
