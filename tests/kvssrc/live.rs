@@ -60,6 +60,33 @@ fn a_restart_of_the_server_loses_nothing() {
 }
 
 #[test]
+fn a_server_that_has_forgotten_the_stream_is_waited_for() {
+    let mut server = Server::start();
+    drop(server.recorded("cam", 1));
+    let viewer = Viewer::play(&server.url(), "cam", &[("start", "earliest")]);
+    viewer.frames(10);
+    server.inner.crash();
+    server.inner.start_again();
+    // The second answer from now on is one of the new server, which knows no stream.
+    let answers = viewer.stat("reconnects") + 2;
+    let begin = Instant::now();
+    while viewer.stat("reconnects") < answers {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it gave up");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    server.create("cam");
+    let mut camera = Camera::open(server.address(), "cam", &[video()]);
+    camera.fragment(&second_of_video(1));
+    camera.end_of_fragment();
+    let seen: Vec<_> = viewer
+        .frames(10)
+        .into_iter()
+        .map(|(_, bytes)| bytes)
+        .collect();
+    assert_eq!(seen, video_payloads(1..2));
+}
+
+#[test]
 fn a_token_goes_on_where_another_run_was() {
     let server = Server::start();
     server.recorded("cam", 3);

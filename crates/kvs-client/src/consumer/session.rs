@@ -20,6 +20,11 @@ const CONNECT_INTERVAL_MIN: Duration = Duration::from_millis(250);
 /// some seconds, and a connection that was cut without a word never ends.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
+/// How long a stream that has been read may be gone. A service that starts again without what it
+/// had knows it only once its producer has made it again, which tries every 20 s at least. Whoever
+/// deleted it on purpose waits for the error a little.
+const STREAM_GONE_MAX: Duration = Duration::from_secs(30);
+
 /// How often a fragment whose bytes make no sense is read before it is given up: the first time
 /// the network may be to blame, the third time the fragment is.
 const CORRUPT_READS_MAX: u32 = 3;
@@ -47,6 +52,7 @@ pub(super) struct Session {
     /// Reads of the fragment at hand that came to nonsense.
     corrupt_reads: u32,
     credentials_refreshed: bool,
+    stream: Presence,
     /// What the driver is to forget before it connects again.
     stale: Stale,
 }
@@ -62,6 +68,17 @@ pub(super) enum Phase {
     Reading(Instant),
     /// Nothing ever again.
     Failed(ServiceError),
+}
+
+/// What is known of the stream itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    /// Nothing was ever read of it.
+    Unknown,
+    /// It has been read.
+    Read,
+    /// It had been read, and has not been there since.
+    Gone(Instant),
 }
 
 /// What was refused or could not be reached.
@@ -82,6 +99,7 @@ impl Session {
             backoff: Backoff::default(),
             corrupt_reads: 0,
             credentials_refreshed: false,
+            stream: Presence::Unknown,
             stale: Stale::default(),
             config,
         }
@@ -177,6 +195,7 @@ impl Session {
                     self.items.push_back(item);
                     self.backoff.reset();
                     self.credentials_refreshed = false;
+                    self.stream = Presence::Read;
                 }
             }
             ChunkEvent::End(end) => {
@@ -213,7 +232,7 @@ impl Session {
         let delay = self.backoff.next(random);
         let attempts = self.config.retry_attempts;
         let exhausted = attempts > 0 && self.backoff.failures() > attempts;
-        if exhausted || !self.may_try_again(&error) {
+        if exhausted || !self.may_try_again(&error, now) {
             self.phase = Phase::Failed(error);
             return;
         }
@@ -227,7 +246,7 @@ impl Session {
     }
 
     /// Whether another request can succeed, and what has to be forgotten for it.
-    fn may_try_again(&mut self, error: &ServiceError) -> bool {
+    fn may_try_again(&mut self, error: &ServiceError, now: Instant) -> bool {
         match error.kind() {
             ErrorKind::NotAuthorized => {
                 let first = !self.credentials_refreshed;
@@ -244,8 +263,16 @@ impl Session {
                 self.replay.token_refused();
                 true
             }
-            ErrorKind::NotFound => self.config.wait_for_stream,
+            ErrorKind::NotFound => self.config.wait_for_stream || self.may_come_back(now),
             _ => error.is_retryable(),
         }
+    }
+
+    /// Whether a stream that is not there had been, a moment ago.
+    fn may_come_back(&mut self, now: Instant) -> bool {
+        if self.stream == Presence::Read {
+            self.stream = Presence::Gone(now);
+        }
+        matches!(self.stream, Presence::Gone(since) if now < since + STREAM_GONE_MAX)
     }
 }

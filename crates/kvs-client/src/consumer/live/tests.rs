@@ -321,6 +321,45 @@ fn a_stream_that_does_not_exist_is_waited_for_if_asked() {
 }
 
 #[test]
+fn a_stream_that_was_read_may_be_gone_for_half_a_minute() {
+    const HALF_A_MINUTE: Duration = Duration::from_secs(30);
+    let recording = recording(1);
+    let gone = Fate::Refused(ErrorKind::NotFound);
+    let media = Scripted::new(recording.clone(), fates([Fate::Whole, gone, gone]));
+    in_virtual_time(async {
+        let mut reader =
+            LiveReader::with_media(Box::new(Arc::clone(&media)), config(Start::Earliest));
+        read_until(&mut reader, &last_of(&recording)).await;
+        while media.media_requests().len() < 5 {
+            reader.next().await.expect("it comes back");
+        }
+    });
+
+    let mut first = true;
+    let media = Scripted::new(recording.clone(), move |_| {
+        match std::mem::take(&mut first) {
+            true => Fate::Whole,
+            false => gone,
+        }
+    });
+    in_virtual_time(async {
+        let mut reader =
+            LiveReader::with_media(Box::new(Arc::clone(&media)), config(Start::Earliest));
+        read_until(&mut reader, &last_of(&recording)).await;
+        let begin = clock::monotonic();
+        let error = loop {
+            if let Err(error) = reader.next().await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        let took = clock::monotonic() - begin;
+        assert!(took >= HALF_A_MINUTE, "{took:?}");
+        assert!(took < 2 * HALF_A_MINUTE, "{took:?}");
+    });
+}
+
+#[test]
 fn a_dropped_call_loses_nothing() {
     let recording = recording(4);
     let media = Scripted::new(recording.clone(), fates([Fate::CutAfter(700)]));
