@@ -106,6 +106,11 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .init();
+    // A line in the log like any other, and not one of its own with a trace.
+    std::panic::set_hook(Box::new(|panic| {
+        let what = panic.to_string().replace('\n', " ");
+        tracing::error!(what, "a task failed");
+    }));
     match flags.command {
         Some(Command::Check {
             data,

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use kvs_protocol::FragmentParts;
 use tokio::task::spawn_blocking;
 
-use crate::store::{FragmentReader, Store, StoreError, StreamId};
+use crate::store::{FragmentReader, Store, StoreError, StreamId, damaged};
 
 /// Asks the store, whose answers may have to wait for the disk.
 pub(crate) async fn ask<T: Send + 'static>(
@@ -14,7 +14,12 @@ pub(crate) async fn ask<T: Send + 'static>(
     let store = store.clone();
     spawn_blocking(move || question(&store))
         .await
-        .map_err(|_| StoreError::Interrupted)?
+        .unwrap_or_else(|error| {
+            Err(match error.is_panic() {
+                true => damaged(),
+                false => StoreError::Interrupted,
+            })
+        })
 }
 
 /// What follows the header of a stored fragment, a bounded piece at a time.

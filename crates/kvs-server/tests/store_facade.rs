@@ -297,3 +297,53 @@ fn a_real_folder_is_opened_again_and_by_one_at_a_time() {
         "{newer}"
     );
 }
+
+#[test]
+fn an_index_with_a_page_of_zeros_is_an_error_and_no_panic() {
+    const PAGE_BYTES: usize = 4096;
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = StoreConfig::on_disk(folder.path());
+    let open = || {
+        let clock = Arc::new(SimulatedClock::new(NOW_MS));
+        let store = Store::open(&config, clock)?;
+        let found = store.check(true)?;
+        let stream = store.stream(&"cam".parse().expect("a name"));
+        let stream = stream.ok_or(StoreError::NoStream)?.id;
+        let number = store.begin_fragment(stream, NOW_MS + 60_000)?;
+        wait(store.append(fragment(stream, number, 10)))?;
+        Ok::<_, StoreError>(found)
+    };
+    let clock = Arc::new(SimulatedClock::new(NOW_MS));
+    let store = Store::open(&config, clock).expect("a new folder");
+    let stream = store.create_stream(new_stream("cam")).expect("it is new");
+    for at in 0..50 {
+        let number = store.begin_fragment(stream.id, NOW_MS + at);
+        let new = fragment(stream.id, number.expect("it exists"), 10);
+        wait(store.append(new)).expect("there is room");
+    }
+    drop(store);
+    assert_eq!(open().expect("it is whole"), []);
+    let path = folder.path().join("index.redb");
+    let key = folder.path().join("keys/00000001");
+    let whole = std::fs::read(&path).expect("it is there");
+    for at in (0..whole.len()).step_by(PAGE_BYTES) {
+        let mut damaged = whole.clone();
+        let end = whole.len().min(at + PAGE_BYTES);
+        damaged[at..end].fill(0);
+        std::fs::write(&path, damaged).expect("writable");
+        if let Err(error) = open() {
+            assert!(!error.to_string().contains('\n'), "{error}");
+        }
+        assert!(
+            key.exists(),
+            "a page of zeros at {at} cost the stream its key"
+        );
+    }
+    // As a file system may leave it that was not shut down.
+    std::fs::write(&path, "").expect("writable");
+    let error = open().expect_err("it cannot be made anew");
+    assert!(error.to_string().contains("backup"), "{error}");
+    assert!(key.exists());
+    std::fs::write(&path, whole).expect("writable");
+    open().expect("it is whole again");
+}

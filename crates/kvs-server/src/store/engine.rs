@@ -15,7 +15,7 @@ use super::segments::{self, Place, Tail};
 use super::state::{RESERVED_NUMBERS, Shared};
 use super::stream::StreamId;
 use super::writer::{Append, Group, Reserve};
-use super::{acts, evict, recovery};
+use super::{acts, damage, evict, recovery};
 
 /// So much a start after a crash has to read again, and so seldom the index is synced.
 pub(super) const CHECKPOINT_MS: u64 = 1000;
@@ -109,7 +109,14 @@ impl Engine {
     /// Stores a group and answers it.
     pub(super) fn store(&mut self, group: Group) {
         self.shared.health.begin(self.shared.clock.monotonic_ms());
-        self.store_group(group);
+        let stored = damage::caught(|| {
+            self.store_group(group);
+            Ok(())
+        });
+        if let Err(error) = stored {
+            // Whoever waits for something of the group has lost its answer, and knows that.
+            self.fail(&error);
+        }
         self.shared.health.end();
     }
 

@@ -9,6 +9,7 @@
 mod acts;
 mod check;
 mod config;
+mod damage;
 pub mod disk;
 mod engine;
 mod error;
@@ -48,6 +49,8 @@ use record::header::SALT_BYTES;
 use record::{BLOCK_BYTES, RecordHeader};
 use state::{LiveStream, Shared, lock};
 use writer::{Act, Append, Command, Reply, Reserve};
+
+pub(crate) use damage::damaged;
 
 pub use check::{Invariant, Violation, check};
 pub use config::{MEMORY_BYTES_MAX, SEGMENT_BYTES, StoreConfig};
@@ -110,7 +113,7 @@ impl Store {
         let master_key = config.master_key.as_deref();
         let folder = format::open(disk.as_ref(), &data, master_key, random.as_ref())?;
         let shared = Arc::new(Shared::new(disk, clock, random, folder));
-        let mut engine = Engine::open(Arc::clone(&shared), config)?;
+        let mut engine = damage::caught(|| Engine::open(Arc::clone(&shared), config))?;
         keys::destroy_orphans(shared.disk.as_ref(), |stream| shared.stream(stream).is_ok())?;
         let (commands, queue) = mpsc::channel();
         let (work, to_reclaim) = mpsc::channel();
@@ -120,7 +123,7 @@ impl Store {
                 reclaim::run(&shared, &to_reclaim, &commands);
             })?
         };
-        engine.start(work, reclaimer)?;
+        damage::caught(|| engine.start(work, reclaimer))?;
         let writer = spawn("kvs-writer", move || writer::run(engine, &queue))?;
         let room = Arc::new(Semaphore::new((QUEUE_BYTES_MAX / BLOCK_BYTES) as usize));
         Ok(Self(Arc::new(Inner {
@@ -460,7 +463,7 @@ impl Store {
     /// Checks the invariants of `docs/store.md`: headers and index, and if `full` every byte. For a
     /// store that nobody writes to meanwhile. Blocks for long.
     pub fn check(&self, full: bool) -> Result<Vec<Violation>, StoreError> {
-        check::invariants(&self.0.shared, full)
+        damage::caught(|| check::invariants(&self.0.shared, full))
     }
 
     /// Makes what the index says durable now, and not only within a second.

@@ -7,9 +7,12 @@ mod write;
 
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 
+use super::damage::damaged;
 use super::disk::Disk;
 use super::error::StoreError;
 use super::format::INDEX_FILE;
+use super::keys;
+use super::segments;
 use backend::Backend;
 
 pub(super) use read::Snapshot;
@@ -63,6 +66,13 @@ impl Index {
             .create_with_backend(Backend::new(file))?;
         let index = Self(database);
         if index.0.begin_read()?.list_tables()?.next().is_none() {
+            // Made anew over what there is, it would say that all of that is garbage.
+            for folder in [keys::KEYS, segments::SEGMENTS] {
+                let names = disk.list(folder).map_err(StoreError::io("list a folder"))?;
+                if !names.is_empty() {
+                    return Err(damaged());
+                }
+            }
             index.change(true, |changes| {
                 changes.make_tables()?;
                 Ok(())

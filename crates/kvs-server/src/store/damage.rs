@@ -1,0 +1,16 @@
+//! A damaged index makes redb panic in places; here that becomes an error like any other.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::error::StoreError;
+
+/// Works with the index. After a panic nothing that was under way may be used: whoever goes on
+/// opens the index again.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(damaged()))
+}
+
+/// What is said of it.
+pub(crate) fn damaged() -> StoreError {
+    StoreError::Index("index.redb is damaged: put the data folder's backup in its place".into())
+}
