@@ -8,6 +8,8 @@ use kvs_client::{
     ConnectionConfig, CredentialSource, Secret, ServiceError, StaticCredentials, StreamId,
 };
 
+use crate::property::{text, text_of};
+
 const DEFAULT_STREAM_NAME: &str = "DEFAULT_STREAM";
 const DEFAULT_REGION: &str = "us-west-2";
 const DEFAULT_USER_AGENT: &str = concat!("gst-plugin-kvs/", env!("CARGO_PKG_VERSION"));
@@ -140,7 +142,7 @@ impl ConnectionSettings {
             "session-token" => &mut self.session_token,
             _ => return false,
         };
-        *field = text_of(value).map(Secret::from);
+        *field = text_of(value).map(Secret::new);
         true
     }
 
@@ -243,23 +245,6 @@ impl ConnectionSettings {
         self.completion_timeout
             .unwrap_or(Duration::from_secs(DEFAULT_COMPLETION_TIMEOUT_S.into()))
     }
-}
-
-/// An empty string from gst-launch means the same as no value.
-fn text_of(value: &glib::Value) -> Option<String> {
-    value
-        .get::<Option<String>>()
-        .ok()
-        .flatten()
-        .filter(|text| !text.is_empty())
-}
-
-fn text(name: &str, nick: &str, blurb: &str) -> glib::ParamSpec {
-    glib::ParamSpecString::builder(name)
-        .nick(nick)
-        .blurb(blurb)
-        .mutable_ready()
-        .build()
 }
 
 fn seconds(name: &str, nick: &str, blurb: &str, default: u32) -> glib::ParamSpec {

@@ -12,6 +12,7 @@ mod kvssink;
 mod kvssrc;
 mod lock;
 mod log;
+mod property;
 mod report_thread;
 mod runtime;
 
@@ -35,8 +36,8 @@ mod plugin {
         "MIT/X11",
         env!("CARGO_PKG_NAME"),
         env!("CARGO_PKG_NAME"),
-        // What GStreamer's own packages say where they are built from a source tree.
-        "Unknown package origin",
+        // Where a distribution names its own address, this says what is true of any build.
+        concat!("built from the sources of ", env!("CARGO_PKG_NAME")),
         env!("BUILD_REL_DATE")
     );
 }

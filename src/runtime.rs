@@ -16,7 +16,6 @@ const WORKER_THREADS: usize = 2;
 /// application (messages, signals), may run on them, since that would stall all elements.
 ///
 /// Fails only if the system gives no more threads or descriptors.
-#[allow(dead_code, reason = "the elements start their sessions here")]
 pub(crate) fn handle() -> io::Result<Handle> {
     static RUNTIME: OnceCell<Runtime> = OnceCell::new();
     RUNTIME

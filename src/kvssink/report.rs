@@ -169,7 +169,7 @@ impl Reports {
         );
         if is_loss {
             let mut ending = lock(&self.ending);
-            ending.lost = Some(joined(ending.lost, dropped.span));
+            ending.lost = Some(FrameSpan::join(ending.lost, dropped.span));
         }
         if self.post_messages {
             post(element, messages::dropped(element, &dropped));
@@ -230,14 +230,6 @@ fn failed(element: &KvsSink, reason: FailReason, message: &str) {
         _ => gst::ResourceError::Write,
     };
     gst::element_error!(element, error, ("{message}"));
-}
-
-fn joined(span: Option<FrameSpan>, other: FrameSpan) -> FrameSpan {
-    span.map_or(other, |span| FrameSpan {
-        frames: span.frames + other.frames,
-        from: span.from.min(other.from),
-        to: span.to.max(other.to),
-    })
 }
 
 fn post(element: &KvsSink, message: gst::Message) {

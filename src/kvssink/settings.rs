@@ -10,6 +10,7 @@ use kvs_client::producer::{ProducerConfig, Streaming};
 
 use super::StreamingType;
 use crate::connection_settings::ConnectionSettings;
+use crate::property::take;
 
 const DEFAULT_RETENTION_HOURS: u32 = 2;
 const DEFAULT_STORAGE_MB: u32 = 128;
@@ -128,8 +129,7 @@ impl Settings {
     pub(super) fn producer_config(&self) -> ProducerConfig {
         ProducerConfig {
             streaming: match self.streaming_type {
-                StreamingType::Realtime => Streaming::Realtime,
-                StreamingType::NearRealtime => Streaming::NearRealtime,
+                StreamingType::Realtime | StreamingType::NearRealtime => Streaming::Realtime,
                 StreamingType::Offline => Streaming::Offline,
             },
             create: self.allow_create_stream.then(|| NewStream {
@@ -144,12 +144,6 @@ impl Settings {
             retry_attempts: self.retry_attempts,
             ..ProducerConfig::default()
         }
-    }
-}
-
-fn take<'v, T: glib::value::FromValue<'v>>(field: &mut T, value: &'v glib::Value) {
-    if let Ok(value) = value.get() {
-        *field = value;
     }
 }
 

@@ -31,25 +31,17 @@ pub(super) fn of_sample(
     let mut buffer = gst::Buffer::new();
     let buffer_ref = buffer.make_mut();
     buffer_ref.set_pts(pts);
-    buffer_ref.set_duration(frame.duration_ns.map(gst::ClockTime::from_nseconds));
+    let duration = frame.duration_ns.map(gst::ClockTime::from_nseconds);
+    buffer_ref.set_duration(duration);
     buffer_ref.set_flags(flags);
     for piece in frame.data.pieces() {
         buffer_ref.append_memory(gst::Memory::from_slice(piece.clone()));
     }
     let producer = gst::ClockTime::from_nseconds(frame.time.as_ns());
     let server = gst::ClockTime::from_nseconds(server_ns(&frame, &fragment));
-    gst::ReferenceTimestampMeta::add(
-        buffer_ref,
-        &PRODUCER_CLOCK,
-        producer,
-        frame_duration(&frame),
-    );
-    gst::ReferenceTimestampMeta::add(buffer_ref, &SERVER_CLOCK, server, frame_duration(&frame));
+    gst::ReferenceTimestampMeta::add(buffer_ref, &PRODUCER_CLOCK, producer, duration);
+    gst::ReferenceTimestampMeta::add(buffer_ref, &SERVER_CLOCK, server, duration);
     buffer
-}
-
-fn frame_duration(frame: &Frame) -> Option<gst::ClockTime> {
-    frame.duration_ns.map(gst::ClockTime::from_nseconds)
 }
 
 /// The service stamps fragments only: a frame's time is as far behind its fragment's as it is by

@@ -8,6 +8,7 @@ use gst::prelude::*;
 use super::settings::Settings;
 use super::{Mode, Start, TimeBase};
 use crate::connection_settings::ConnectionSettings;
+use crate::property::{take, text, text_of};
 
 /// All properties.
 pub(super) static SPECS: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
@@ -89,34 +90,19 @@ fn report_specs() -> [glib::ParamSpec; 3] {
     ]
 }
 
-fn text(name: &str, nick: &str, blurb: &str) -> glib::ParamSpec {
-    glib::ParamSpecString::builder(name)
-        .nick(nick)
-        .blurb(blurb)
-        .mutable_ready()
-        .build()
-}
-
 impl Settings {
     /// Takes a property over.
     pub(super) fn set(&mut self, name: &str, value: &glib::Value) {
-        let text = || {
-            value
-                .get()
-                .ok()
-                .flatten()
-                .filter(|text: &String| !text.is_empty())
-        };
         match name {
-            "mode" => set(&mut self.mode, value),
-            "start" => set(&mut self.start, value),
-            "time-base" => set(&mut self.time_base, value),
-            "retry-attempts" => set(&mut self.retry_attempts, value),
-            "post-messages" => set(&mut self.post_messages, value),
-            "start-time" => self.start_time = text(),
-            "stop-time" => self.stop_time = text(),
-            "start-fragment" => self.start_fragment = text(),
-            "continuation-token" => self.continuation_token = text(),
+            "mode" => take(&mut self.mode, value),
+            "start" => take(&mut self.start, value),
+            "time-base" => take(&mut self.time_base, value),
+            "retry-attempts" => take(&mut self.retry_attempts, value),
+            "post-messages" => take(&mut self.post_messages, value),
+            "start-time" => self.start_time = text_of(value),
+            "stop-time" => self.stop_time = text_of(value),
+            "start-fragment" => self.start_fragment = text_of(value),
+            "continuation-token" => self.continuation_token = text_of(value),
             _ => {
                 self.connection.set(name, value);
             }
@@ -137,12 +123,5 @@ impl Settings {
             "continuation-token" => self.continuation_token.to_value(),
             _ => return self.connection.get(name),
         })
-    }
-}
-
-fn set<'v, T: glib::value::FromValue<'v>>(field: &mut T, value: &'v glib::Value) {
-    // GObject has checked the type against the definition.
-    if let Ok(value) = value.get() {
-        *field = value;
     }
 }

@@ -10,15 +10,19 @@ pub(crate) fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// Wall time, for the expiry of credentials.
+/// Wall time, for signatures and the expiry of credentials.
 pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }
 
 /// Wall time in milliseconds, as the service counts it.
 pub(crate) fn wall_ms() -> Timestamp {
-    let since_1970 = wall()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp::from_ms(since_1970.as_millis().try_into().unwrap_or(u64::MAX))
+    timestamp(wall())
+}
+
+/// A wall time as the service counts it; 1970 if it is earlier.
+pub(crate) fn timestamp(wall: SystemTime) -> Timestamp {
+    let since_1970 = wall.duration_since(SystemTime::UNIX_EPOCH);
+    let ms = since_1970.unwrap_or_default().as_millis();
+    Timestamp::from_ms(ms.try_into().unwrap_or(u64::MAX))
 }

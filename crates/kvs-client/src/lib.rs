@@ -11,6 +11,7 @@ pub mod consumer;
 pub mod control;
 pub mod credentials;
 pub mod http;
+mod jitter;
 pub mod producer;
 mod random;
 pub mod service;

@@ -15,6 +15,7 @@ use super::listing::{Listed, Page, Window};
 use super::live::Start;
 use super::media::{Body, Media, Opening, Paging};
 use super::session::Stale;
+use crate::jitter::Jitter;
 use crate::service_error::{ErrorKind, ServiceError};
 
 /// 2023-11-14, in milliseconds.
@@ -147,17 +148,17 @@ pub(super) fn error_chunk(id: u32, code: &str) -> Vec<u8> {
     [empty_document(), tags].concat()
 }
 
-/// A small generator of numbers: SplitMix64. A test that fails names its seed.
+/// The dice of a test, which names its seed when it fails.
 #[derive(Debug)]
-pub(super) struct Dice(pub(super) u64);
+pub(super) struct Dice(Jitter);
 
 impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(Jitter::new(seed))
+    }
+
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) as usize % bound.max(1)
+        self.0.number() as usize % bound.max(1)
     }
 }
 
@@ -210,7 +211,7 @@ impl Scripted {
             fate: Mutex::new(Box::new(fate)),
             requests: Mutex::default(),
             forgotten: Mutex::default(),
-            dice: Mutex::new(Dice(7)),
+            dice: Mutex::new(Dice::new(7)),
             page_len: 3,
         })
     }

@@ -4,44 +4,15 @@ mod cache;
 mod chain;
 mod file;
 
-use std::fmt;
 use std::path::PathBuf;
 
-use zeroize::Zeroizing;
+pub use kvs_protocol::sigv4::Secret;
 
 pub(crate) use cache::CachedCredentials;
 pub(crate) use chain::{Chain, Placeholder};
 
-/// Text that is never shown and is overwritten when dropped.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// Takes the text over.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
-    }
-
-    /// The text itself, for signing.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self::new(text)
-    }
-}
-
 /// Credentials given outright.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct StaticCredentials {
     /// The access key id.
     pub access_key: String,
@@ -52,7 +23,7 @@ pub struct StaticCredentials {
 }
 
 /// Where credentials come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum CredentialSource {
     /// As every AWS tool looks for them: environment, profile, web identity, and, where the

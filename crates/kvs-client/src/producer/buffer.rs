@@ -286,7 +286,7 @@ impl Buffer {
         self.fragments.back().is_some_and(|f| !f.closed)
     }
 
-    /// The latest time among fragments before `id` that were sent at least in part.
+    /// The latest time among fragments that were sent at least in part.
     pub(super) fn sent_until(&self) -> Option<ProducerTime> {
         let sent = self.fragments.iter().filter(|f| f.sent_frames > 0);
         sent.filter_map(|f| f.span).map(|span| span.to).max()

@@ -73,8 +73,6 @@ pub enum Streaming {
     /// The source cannot wait: a full buffer drops its oldest whole fragment, and says so.
     #[default]
     Realtime,
-    /// As realtime; the delay matters less.
-    NearRealtime,
     /// The source waits: a full buffer holds back [`Producer::push`](super::Producer::push).
     Offline,
 }

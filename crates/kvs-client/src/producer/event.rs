@@ -137,8 +137,8 @@ impl FrameSpan {
         }
     }
 
-    /// The span of both.
-    pub(super) fn join(span: Option<Self>, other: Self) -> Self {
+    /// The span of both; `None` has no frame.
+    pub fn join(span: Option<Self>, other: Self) -> Self {
         let Some(span) = span else { return other };
         Self {
             frames: span.frames + other.frames,

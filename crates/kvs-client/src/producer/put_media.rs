@@ -3,7 +3,7 @@
 //! The SDK has no PutMedia. Its signature covers the headers and the hash of an empty body:
 //! <https://docs.aws.amazon.com/kinesisvideostreams/latest/dg/API_dataplane_PutMedia.html>.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
@@ -14,14 +14,12 @@ use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use kvs_protocol::{Ack, AckParser, ErrorReply};
+use kvs_protocol::{Ack, AckParser, ErrorReply, sigv4};
 use tokio::task::JoinHandle;
 
-use crate::{DataApi, ErrorKind, Service, ServiceError};
+use crate::{DataApi, ErrorKind, Service, ServiceError, clock};
 
 const OPERATION: &str = "PutMedia";
-/// What the signature is for, as the service's IAM prefix says.
-const SIGNING_NAME: &str = "kinesisvideo";
 /// An error's body is a line of JSON.
 const ERROR_BYTES_MAX: usize = 64 << 10;
 /// How long an error's body may take.
@@ -131,8 +129,7 @@ fn request<B>(
         Some(arn) => ("x-amzn-stream-arn", arn),
         None => ("x-amzn-stream-name", stream.name()),
     };
-    let start = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let start = format!("{}.{:03}", start.as_secs(), start.subsec_millis());
+    let start = clock::timestamp(now).to_string();
     let signed = [
         ("host", host),
         (stream_header, stream_value),
@@ -172,7 +169,7 @@ fn signature(
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(region)
-        .name(SIGNING_NAME)
+        .name(sigv4::SERVICE)
         .time(now)
         .settings(SigningSettings::default())
         .build()

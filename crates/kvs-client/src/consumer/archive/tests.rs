@@ -236,7 +236,7 @@ proptest! {
     fn whatever_happens_each_frame_is_given_once_and_in_order(seed: u64) {
         let recording = recording(12);
         let bytes = recording.iter().map(|stored| stored.chunk(false).len()).sum::<usize>();
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let fate = move |request: &Request| match (request, dice.below(6)) {
             (_, 0) => Fate::Refused(ErrorKind::Network),
             (_, 1) => Fate::Refused(ErrorKind::RateLimit),

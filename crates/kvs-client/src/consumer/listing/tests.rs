@@ -64,7 +64,7 @@ fn a_range_begins_with_the_fragment_that_contains_its_start() {
     ];
     // 360 ms lie between the first and the last frame.
     for (from, first) in [(0, "1"), (399, "1"), (400, "2"), (1160, "3"), (30_000, "4")] {
-        let (listing, _) = list(&range(Some(from), None), &all, &mut Dice(1));
+        let (listing, _) = list(&range(Some(from), None), &all, &mut Dice::new(1));
         assert_eq!(
             numbers(&listing).first().map(String::as_str),
             Some(first),
@@ -72,27 +72,27 @@ fn a_range_begins_with_the_fragment_that_contains_its_start() {
         );
         assert_eq!(listing.position(at(from)), Some(0));
     }
-    let (listing, _) = list(&range(Some(70_000), None), &all, &mut Dice(1));
+    let (listing, _) = list(&range(Some(70_000), None), &all, &mut Dice::new(1));
     assert_eq!((numbers(&listing).len(), listing.extent()), (0, None));
 }
 
 #[test]
 fn of_two_that_start_together_the_later_number_is_read() {
     let all = [listed(5, 400), listed(1, 0), listed(2, 400), listed(9, 400)];
-    let (listing, _) = list(&range(None, None), &all, &mut Dice(1));
+    let (listing, _) = list(&range(None, None), &all, &mut Dice::new(1));
     assert_eq!(numbers(&listing), ["1", "9"]);
     let by_server = Range {
         clock: RangeClock::Server,
         ..range(None, None)
     };
-    let (listing, _) = list(&by_server, &all, &mut Dice(1));
+    let (listing, _) = list(&by_server, &all, &mut Dice::new(1));
     assert_eq!(numbers(&listing), ["1", "2", "5", "9"]);
 }
 
 #[test]
 fn the_extent_is_that_of_the_frames() {
     let all = [listed(1, 0), listed(2, 400)];
-    let (listing, requests) = list(&range(None, None), &all, &mut Dice(1));
+    let (listing, requests) = list(&range(None, None), &all, &mut Dice::new(1));
     assert_eq!(
         listing.extent(),
         Some(Extent {
@@ -121,7 +121,7 @@ fn a_place_is_not_told_before_it_is_known() {
 fn a_long_gap_costs_few_requests() {
     let year_ms = 365 * 24 * 3_600_000;
     let all = [listed(1, 0), listed(2, year_ms - 1)];
-    let (listing, requests) = list(&range(Some(0), Some(year_ms)), &all, &mut Dice(1));
+    let (listing, requests) = list(&range(Some(0), Some(year_ms)), &all, &mut Dice::new(1));
     assert_eq!(numbers(&listing), ["1", "2"]);
     assert!(requests < 20, "{requests}");
 }
@@ -152,7 +152,7 @@ proptest! {
         to in proptest::option::of(0_u64..7_200_000),
     ) {
         let all: Vec<_> = starts.iter().zip(1..).map(|(ms, number)| listed(number, *ms)).collect();
-        let (listing, _) = list(&range(from, to), &all, &mut Dice(seed));
+        let (listing, _) = list(&range(from, to), &all, &mut Dice::new(seed));
         // The first one reaches into the range, or starts in it.
         let reach = |listed: &Listed| {
             listed.producer_time.as_ms() + listed.length_ms + LAST_FRAME_MS_MAX

@@ -388,7 +388,7 @@ proptest! {
     fn whatever_happens_each_frame_is_given_once_and_in_order(seed: u64) {
         let recording = recording(12);
         let bytes = recording.iter().map(|stored| stored.chunk(true).len()).sum::<usize>();
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let fate = move |_: &Request| match dice.below(8) {
             0 => Fate::Refused(ErrorKind::Network),
             1 => Fate::Refused(ErrorKind::RateLimit),

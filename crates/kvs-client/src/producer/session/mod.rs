@@ -13,11 +13,11 @@ use super::interleave::{Interleave, Piece};
 use super::stats::{Delays, Stats};
 use super::timecode::Scale;
 use crate::backoff::Backoff;
+use crate::jitter::Jitter;
 use crate::{ServiceError, StreamDescription};
 
 mod acks;
 mod control;
-mod jitter;
 mod link;
 mod loss;
 mod rotation;
@@ -27,7 +27,6 @@ mod timers;
 mod transmit;
 
 use control::Step;
-use jitter::Jitter;
 use link::Link;
 pub(super) use link::LinkId;
 pub(super) use transmit::Transmit;

@@ -6,10 +6,10 @@ use kvs_protocol::AckError;
 
 use super::super::super::config::{ProducerConfig, Streaming};
 use super::super::super::event::ProducerEvent;
-use super::super::jitter::Jitter;
 use super::pair::Pair;
 use super::service::Faults;
 use super::source::{self, Habits};
+use crate::jitter::Jitter;
 
 /// Seeds of the short run, and of the run with `KVS_LONG_TESTS=1`.
 const SEEDS: (u64, u64) = (1_000, 100_000);

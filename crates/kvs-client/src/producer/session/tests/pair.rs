@@ -9,11 +9,11 @@ use kvs_media::Frame;
 use super::super::super::config::ProducerConfig;
 use super::super::super::event::{FrameSpan, ProducerEvent, ProducerState, Warning};
 use super::super::super::pieces::Pieces;
-use super::super::jitter::Jitter;
 use super::super::{Input, LinkId, Output, Session, Transmit};
 use super::service::{Answer, Faults, Request, Service};
 use super::source;
 use crate::control::StreamStatus;
+use crate::jitter::Jitter;
 use crate::{ErrorKind, ServiceError, StreamDescription};
 
 /// No run needs more; one that does is a busy loop.

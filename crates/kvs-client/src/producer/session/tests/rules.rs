@@ -8,11 +8,11 @@ use super::super::super::config::{ProducerConfig, Streaming};
 use super::super::super::event::{
     DropReason, FailReason, FrameSpan, ProducerEvent, ProducerState, Warning,
 };
-use super::super::jitter::Jitter;
 use super::pair::Pair;
 use super::service::Faults;
 use super::source::{self, Habits};
 use crate::ErrorKind;
+use crate::jitter::Jitter;
 
 /// A quiet camera: one fragment a second.
 fn habits(seconds: u64) -> Habits {

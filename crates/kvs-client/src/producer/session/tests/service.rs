@@ -10,8 +10,8 @@ use kvs_protocol::ack::AckedFragment;
 use kvs_protocol::{Ack, AckError, FragmentNumber, FragmentParts};
 
 use super::super::super::pieces::Pieces;
-use super::super::jitter::Jitter;
 use crate::ErrorKind;
+use crate::jitter::Jitter;
 
 /// What goes wrong, each out of 1000 fragments or requests.
 #[derive(Clone, Debug, Default)]

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use crate::jitter::Jitter;
 use bytes::{BufMut, Bytes, BytesMut};
 use kvs_media::{AudioFormat, Frame, ProducerTime, Track, TrackKind, TrackNumber, VideoFormat};
-
-use super::super::jitter::Jitter;
 
 /// What a camera does.
 #[derive(Clone, Debug)]

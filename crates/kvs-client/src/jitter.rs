@@ -2,21 +2,24 @@
 
 /// SplitMix64: small, and good enough for back-off and for the names of documents.
 #[derive(Debug)]
-pub(super) struct Jitter(u64);
+pub(crate) struct Jitter(u64);
 
 impl Jitter {
-    pub(super) fn new(seed: u64) -> Self {
+    /// The row of numbers of that seed.
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) fn uid(&mut self) -> [u8; 16] {
+    /// A name that no other document has.
+    pub(crate) fn uid(&mut self) -> [u8; 16] {
         let mut uid = [0; 16];
         uid[..8].copy_from_slice(&self.number().to_be_bytes());
         uid[8..].copy_from_slice(&self.number().to_be_bytes());
         uid
     }
 
-    pub(super) fn number(&mut self) -> u64 {
+    /// The next number, evenly spread over its whole range.
+    pub(crate) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
