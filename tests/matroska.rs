@@ -17,7 +17,8 @@ const AUDIO: &str = "audiotestsrc num-buffers=130 ! audio/x-raw,rate=48000,chann
 fn movie() -> (Vec<u8>, [usize; 2]) {
     let server = harness::Server::start();
     harness::Run::to_end(&format!(
-        "{VIDEO} ! kvssink name=k stream-name=movie endpoint={} streaming-type=offline {AUDIO} ! k.",
+        "{VIDEO} ! kvssink name=k stream-name=movie streaming-type=offline endpoint={} \
+         {AUDIO} ! k.",
         server.url()
     ));
     let recording = server.read_back("movie");

@@ -10,3 +10,4 @@ mod kvssink;
 mod kvssrc;
 mod matroska;
 mod server_process;
+mod tidy;
