@@ -45,6 +45,9 @@ for element in kvssink kvssrc; do
   grep -E 'Long-name|Klass|Rank' "$stage/$element.txt"
 done
 
+step "the demo, for ten seconds"
+./pipelines/demo.sh --seconds 10 </dev/null
+
 step "the official Python client against the release server"
 tests/boto3/run.sh "$target/release/kvs-server"
 
