@@ -18,6 +18,7 @@ step "format"
 cargo fmt --all -- --check
 
 step "licences, bans, duplicate versions"
+cargo fetch --quiet --locked
 cargo deny --offline check --hide-inclusion-graph licenses bans sources
 
 step "clippy"
