@@ -385,9 +385,12 @@ fn a_nearly_full_disk_refuses_fragments_and_goes_on_by_itself() {
         let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
         wait(store.append(fragment(stream, number, 10)))
     };
+    store.health().expect("there is room");
     disk.set_free_bytes(999);
     let refused = append().expect_err("there is no room");
     assert_eq!(refused.ack_error().id(), 5001);
+    assert!(matches!(store.health(), Err(StoreError::DiskFull)));
     disk.set_free_bytes(1000);
+    store.health().expect("there is room again");
     append().expect("there is room again");
 }

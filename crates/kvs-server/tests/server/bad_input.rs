@@ -1,7 +1,8 @@
 //! Bodies that are broken: the right ack, what came before kept, memory under its bound.
 
 use kvs_protocol::Ack;
-use kvs_server::Handle;
+use kvs_server::clock::SimulatedClock;
+use kvs_server::{Config, Handle, Server};
 
 use crate::harness::{Put, create, short, start, upload};
 use crate::movie::{self, FRAGMENT_MS, Movie, START_MS};
@@ -187,5 +188,37 @@ async fn a_silent_body_after_a_known_size_is_complete_after_a_pause() {
         .expect("taken");
     let acks = [put.ack().await, put.ack().await, put.ack().await].map(|ack| ack.expect("an ack"));
     assert_eq!(short(&acks), "B1 R1 P1");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_that_starts_beyond_what_readers_can_count_is_refused() {
+    let server = with_stream().await;
+    let headers = "x-amzn-stream-name: cam\r\nx-amzn-fragment-timecode-type: RELATIVE\r\n\
+                   x-amzn-producer-start-timestamp: 99999999999\r\n";
+    let mut put = Put::with_headers(server.address(), headers).await;
+    put.send(&movie::body(1)).await.expect("taken");
+    assert_eq!(short(&put.acks().await), "E4007");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_back_loses_nobody_a_fragment() {
+    let clock = std::sync::Arc::new(SimulatedClock::new(START_MS));
+    let config = Config {
+        clock: clock.clone(),
+        get_media_idle: Some(std::time::Duration::from_millis(50)),
+        ..Config::default()
+    };
+    let server = Server::start(config).await.expect("in memory");
+    create(server.address(), "cam", 24).await;
+    for step_ms in [0, 3_600_000, 7_200_000] {
+        clock.step_to_ms(START_MS - step_ms);
+        let acks = upload(server.address(), "cam", &movie::body(1)).await;
+        assert_eq!(short(&acks), "B1 R1 P1");
+    }
+    let chunks = earliest(&server, "cam").await;
+    let numbers: Vec<_> = chunks.iter().map(|chunk| chunk.number.clone()).collect();
+    assert!(numbers.len() == 3 && numbers.is_sorted(), "{numbers:?}");
     server.stop().await;
 }
