@@ -3,6 +3,7 @@
 use crate::harness;
 
 mod again;
+mod cycles;
 mod ends;
 mod errors;
 mod events;
