@@ -113,9 +113,14 @@ impl Codec {
                 length_size,
                 size,
             } => {
-                let stream = length_size.map(|length_size| {
-                    to_annex_b(length_prefixed(data, length_size).map_while(Result::ok))
-                });
+                let stream = match length_size {
+                    Some(length_size) => {
+                        let nals =
+                            length_prefixed(data, *length_size).collect::<Result<Vec<_>, _>>();
+                        Some(to_annex_b(nals.map_err(|_| AssemblyError::CutOff)?))
+                    }
+                    None => None,
+                };
                 let data = stream.as_deref().unwrap_or(data);
                 let size = *size;
                 assembler.push(
@@ -212,6 +217,22 @@ mod tests {
     fn prefixed(nal: &[u8]) -> Vec<u8> {
         let length = u32::try_from(nal.len()).expect("a short one");
         [&length.to_be_bytes()[..], nal].concat()
+    }
+
+    #[test]
+    fn a_nal_unit_that_is_cut_off_is_refused() {
+        gst::init().expect("GStreamer initialises");
+        let avcc = AVCC.replace(' ', "");
+        let caps =
+            format!("video/x-h264,stream-format=avc,alignment=nal,codec_data=(buffer){avcc}");
+        let caps: gst::Caps = caps.parse().expect("valid caps");
+        let mut codec = Codec::from_caps(&caps).expect("H.264 can be sent");
+        let (mut chunks, mut frames) = (Chunks::default(), VecDeque::new());
+        let idr = prefixed(&IDR);
+        let cut = &idr[..idr.len() - 1];
+        let result = codec.push(cut, Stamp::default(), true, &mut chunks, &mut frames);
+        assert_eq!(result, Err(AssemblyError::CutOff));
+        assert!(frames.is_empty());
     }
 
     #[test]
