@@ -43,9 +43,9 @@ fn shown(path: &Path) -> String {
         .to_string()
 }
 
-/// The part of a source file before its unit tests.
+/// The part of a source file before the unit tests at its foot.
 fn without_tests(source: &str) -> &str {
-    source.split("#[cfg(test)]").next().unwrap_or(source)
+    source.split("#[cfg(test)]\nmod tests {").next().unwrap_or(source)
 }
 
 fn none(what: &str, found: &[String]) {
