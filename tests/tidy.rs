@@ -45,7 +45,10 @@ fn shown(path: &Path) -> String {
 
 /// The part of a source file before the unit tests at its foot.
 fn without_tests(source: &str) -> &str {
-    source.split("#[cfg(test)]\nmod tests {").next().unwrap_or(source)
+    source
+        .split("#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or(source)
 }
 
 fn none(what: &str, found: &[String]) {

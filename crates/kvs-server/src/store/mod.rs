@@ -47,7 +47,7 @@ use index::Row;
 use random::{Random, SystemRandom};
 use record::header::SALT_BYTES;
 use record::{BLOCK_BYTES, RecordHeader};
-use state::{LiveStream, Shared, lock};
+use state::{Shared, StreamState, lock};
 use writer::{Act, Append, Command, Reply, Reserve};
 
 pub(crate) use damage::damaged;
@@ -312,7 +312,7 @@ impl Store {
         })
     }
 
-    fn readable(&self, stream: StreamId) -> Result<(Arc<LiveStream>, u64), StoreError> {
+    fn readable(&self, stream: StreamId) -> Result<(Arc<StreamState>, u64), StoreError> {
         let live = self.0.shared.stream(stream)?;
         let floor_ms = live.floor_ms(self.0.shared.clock.now_ms());
         Ok((live, floor_ms))
@@ -439,7 +439,7 @@ impl Store {
         &self,
         stream: StreamId,
         number: FragmentParts,
-    ) -> Result<Option<(Arc<LiveStream>, Row)>, StoreError> {
+    ) -> Result<Option<(Arc<StreamState>, Row)>, StoreError> {
         let (live, floor_ms) = self.readable(stream)?;
         let row = self.0.shared.snapshot()?.row(stream, number)?;
         let row = row.filter(|row| row.number.server_ms >= floor_ms);

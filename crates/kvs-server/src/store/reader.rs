@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::index::Row;
 use super::record::{self, CHUNK_BYTES, HEADER_BYTES, RecordHeader, TAG_BYTES};
 use super::segments;
-use super::state::LiveStream;
+use super::state::StreamState;
 
 /// Holds no more than a chunk, however large the fragment and however slow its reader.
 pub struct FragmentReader {
@@ -26,7 +26,7 @@ pub struct FragmentReader {
 
 struct OpenRecord {
     file: Arc<dyn DiskFile>,
-    stream: Arc<LiveStream>,
+    stream: Arc<StreamState>,
     key: LessSafeKey,
     row: Row,
     header: RecordHeader,
@@ -72,7 +72,7 @@ pub(super) fn find_record(
 impl FragmentReader {
     pub(super) fn new(
         disk: &dyn Disk,
-        stream: Arc<LiveStream>,
+        stream: Arc<StreamState>,
         row: Row,
     ) -> Result<Self, StoreError> {
         let (file, header) = find_record(disk, &row)?;

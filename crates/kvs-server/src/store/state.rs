@@ -33,13 +33,13 @@ pub(super) struct Shared {
 
 #[derive(Debug, Default)]
 struct Streams {
-    by_id: HashMap<StreamId, Arc<LiveStream>>,
-    by_name: BTreeMap<String, Arc<LiveStream>>,
+    by_id: HashMap<StreamId, Arc<StreamState>>,
+    by_name: BTreeMap<String, Arc<StreamState>>,
 }
 
 /// A stream that exists, or did when it was looked up.
 #[derive(Debug)]
-pub(super) struct LiveStream {
+pub(super) struct StreamState {
     info: RwLock<Arc<Stream>>,
     pub(super) key: Key,
     pub(super) deleted: AtomicBool,
@@ -67,7 +67,7 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl LiveStream {
+impl StreamState {
     pub(super) fn info(&self) -> Arc<Stream> {
         Arc::clone(&read(&self.info))
     }
@@ -156,12 +156,12 @@ impl Shared {
         &self,
         snapshot: &Snapshot,
         stream: Stream,
-    ) -> Result<Arc<LiveStream>, StoreError> {
+    ) -> Result<Arc<StreamState>, StoreError> {
         let key = keys::load(self.disk.as_ref(), &self.folder.master, stream.id)?;
         let reserved = snapshot.reserved(stream.id)?;
         let newest = snapshot.last(stream.id, TimeOrigin::Server, u64::MAX)?;
         let newest_ms = newest.map_or(0, |row| row.number.server_ms);
-        Ok(Arc::new(LiveStream {
+        Ok(Arc::new(StreamState {
             info: RwLock::new(Arc::new(stream)),
             key,
             deleted: AtomicBool::new(false),
@@ -175,8 +175,8 @@ impl Shared {
     }
 
     /// A stream that has just been made.
-    pub(super) fn add_stream(&self, stream: Stream, key: Key) -> Arc<LiveStream> {
-        let live = Arc::new(LiveStream {
+    pub(super) fn add_stream(&self, stream: Stream, key: Key) -> Arc<StreamState> {
+        let live = Arc::new(StreamState {
             info: RwLock::new(Arc::new(stream)),
             key,
             deleted: AtomicBool::new(false),
@@ -199,12 +199,12 @@ impl Shared {
         }
     }
 
-    pub(super) fn stream(&self, id: StreamId) -> Result<Arc<LiveStream>, StoreError> {
+    pub(super) fn stream(&self, id: StreamId) -> Result<Arc<StreamState>, StoreError> {
         let stream = read(&self.streams).by_id.get(&id).cloned();
         stream.ok_or(StoreError::NoStream)
     }
 
-    pub(super) fn stream_named(&self, name: &str) -> Option<Arc<LiveStream>> {
+    pub(super) fn stream_named(&self, name: &str) -> Option<Arc<StreamState>> {
         read(&self.streams).by_name.get(name).cloned()
     }
 
@@ -219,7 +219,7 @@ impl Shared {
 }
 
 impl Streams {
-    fn insert(&mut self, stream: Arc<LiveStream>) {
+    fn insert(&mut self, stream: Arc<StreamState>) {
         let info = stream.info();
         self.by_name
             .insert(info.name.as_str().to_owned(), Arc::clone(&stream));
