@@ -3,11 +3,13 @@
 //! The binary is this library behind flags; tests start it in process:
 //!
 //! ```
-//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), kvs_server::StartError> {
 //! let server = kvs_server::Server::start(kvs_server::Config::default()).await?;
 //! println!("AWS_ENDPOINT_URL={}", server.url());
 //! server.stop().await;
-//! # Ok::<_, kvs_server::StartError>(()) }).unwrap();
+//! # Ok(())
+//! # }
 //! ```
 
 mod api;

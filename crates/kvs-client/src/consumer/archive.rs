@@ -12,7 +12,7 @@ use super::fetch::{BATCH_BYTES_MAX, BATCH_FRAGMENTS_MAX, BATCHES_MAX, Batch};
 use super::item::Item;
 use super::listing::{Listed, Listing};
 use super::media::{Media, Paging};
-use super::playback::{Playback, Todo};
+use super::playback::{Playback, Step};
 use crate::service::Service;
 use crate::service_error::ServiceError;
 use crate::{clock, random};
@@ -121,21 +121,21 @@ impl ArchiveReader {
             if let Some(item) = self.playback.poll_item() {
                 return Ok(item);
             }
-            match self.playback.poll_todo(&self.listing) {
-                Todo::End => return Ok(Item::End),
-                Todo::Fail(error) => return Err(error),
-                Todo::List => {
+            match self.playback.poll_step(&self.listing) {
+                Step::End => return Ok(Item::End),
+                Step::Fail(error) => return Err(error),
+                Step::List => {
                     if let Err(error) = self.list_more().await {
                         self.failed(error);
                     }
                 }
-                Todo::Wait(until) => {
+                Step::Wait(until) => {
                     self.batches.clear();
                     sleep_until(until).await;
                     self.playback.handle_due();
                     self.media.forget(self.playback.take_stale());
                 }
-                Todo::Read(place) => self.read(place).await,
+                Step::Read(place) => self.read(place).await,
             }
         }
     }

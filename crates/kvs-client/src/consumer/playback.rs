@@ -64,7 +64,7 @@ struct Expected {
 
 /// What is to be done next.
 #[derive(Debug)]
-pub(super) enum Todo {
+pub(super) enum Step {
     /// Ask for more of the listing.
     List,
     /// Read what comes from this place of the listing on.
@@ -112,12 +112,12 @@ impl Playback {
     }
 
     /// What is to be done next.
-    pub(super) fn poll_todo(&mut self, listing: &Listing) -> Todo {
+    pub(super) fn poll_step(&mut self, listing: &Listing) -> Step {
         if let Some(error) = &self.failed {
-            return Todo::Fail(error.clone());
+            return Step::Fail(error.clone());
         }
         if let Some(until) = self.waiting {
-            return Todo::Wait(until);
+            return Step::Wait(until);
         }
         if let Place::Time(at) = self.place
             && let Some(place) = listing.position(at)
@@ -125,9 +125,9 @@ impl Playback {
             self.place = Place::At(place);
         }
         match self.place {
-            Place::At(place) if place < listing.fragments().len() => Todo::Read(place),
-            _ if listing.request().is_some() => Todo::List,
-            _ => Todo::End,
+            Place::At(place) if place < listing.fragments().len() => Step::Read(place),
+            _ if listing.request().is_some() => Step::List,
+            _ => Step::End,
         }
     }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
+use kvs_protocol::api::MEDIA_CONTENT_TYPE;
 use kvs_protocol::error::ERROR_TYPE_HEADER;
 use kvs_protocol::{ApiError, ErrorKind};
 use serde::Serialize;
@@ -75,7 +76,7 @@ pub(crate) fn nothing() -> Response {
 pub(crate) fn media(
     chunks: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
 ) -> Response {
-    typed("video/webm", Body::from_stream(chunks.boxed()))
+    typed(MEDIA_CONTENT_TYPE, Body::from_stream(chunks.boxed()))
 }
 
 /// 200 with a body of that type.
