@@ -202,6 +202,22 @@ fn what_was_persisted_survives_power_cuts_at_any_call() {
     }
 }
 
+#[test]
+fn a_first_start_that_loses_power_begins_again() {
+    const CALLS: u64 = 120;
+    for seed in seeds(5) {
+        for call in 1..CALLS {
+            let (disk, clock) = (SimulatedDisk::new(seed * CALLS + call), clock());
+            disk.fault_after(call, Fault::PowerCut);
+            // It fails where the power goes; there may be power to its end.
+            let _first = open(&disk, &clock, seed);
+            let disk = disk.power_cut();
+            let again = open(&disk, &clock, seed);
+            assert!(again.is_ok(), "seed {seed}, call {call}: {again:?}");
+        }
+    }
+}
+
 /// A call fails now and then, the process goes on, is killed or loses power.
 fn endure(seed: u64) {
     let random = SeededRandom::new(!seed);

@@ -93,9 +93,12 @@ pub enum StoreError {
 
 impl StoreError {
     /// An error of the disk in the middle of something.
-    pub(super) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(doing: impl Into<String>) -> impl Fn(io::Error) -> Self {
         let doing = doing.into();
-        move |source| Self::Io { doing, source }
+        move |source| {
+            let doing = doing.clone();
+            Self::Io { doing, source }
+        }
     }
 
     /// What a producer is told.

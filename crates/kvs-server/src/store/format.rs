@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::disk::{self, Disk, DiskLock};
 use super::error::StoreError;
+use super::index::Index;
 use super::keys::{KEYS, Key, MASTER_KEY_FILE};
 use super::random::Random;
 use super::segments::SEGMENTS;
@@ -44,7 +45,7 @@ pub(super) fn open(
         None => own_master_key(disk, exists, random)?,
     };
     if !exists {
-        initialise(disk).map_err(StoreError::io("make the data folder"))?;
+        initialise(disk)?;
     }
     Ok(Folder {
         master,
@@ -88,18 +89,19 @@ fn check_empty(disk: &dyn Disk, data: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn initialise(disk: &dyn Disk) -> io::Result<()> {
-    disk.create_dir(KEYS)?;
-    disk.create_dir(SEGMENTS)?;
+fn initialise(disk: &dyn Disk) -> Result<(), StoreError> {
+    let making = StoreError::io("make the data folder");
+    disk.create_dir(KEYS).map_err(&making)?;
+    disk.create_dir(SEGMENTS).map_err(&making)?;
     // What an interrupted first start left.
     match disk.unlink(INDEX_FILE) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(making(error)),
         _ => {}
     }
-    disk.create(INDEX_FILE)?;
-    disk.sync_dir("")?;
+    Index::create(disk)?;
+    disk.sync_dir("").map_err(&making)?;
     let text = format!("{FORMAT_LABEL}{FORMAT_VERSION}\n");
-    disk::write_whole(disk, "", FORMAT_FILE, text.as_bytes())
+    disk::write_whole(disk, "", FORMAT_FILE, text.as_bytes()).map_err(making)
 }
 
 fn own_master_key(disk: &dyn Disk, exists: bool, random: &dyn Random) -> Result<Key, StoreError> {

@@ -5,14 +5,14 @@ mod read;
 mod row;
 mod write;
 
+use std::sync::Arc;
+
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 
 use super::damage::damaged;
-use super::disk::Disk;
+use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
 use super::format::INDEX_FILE;
-use super::keys;
-use super::segments;
 use backend::Backend;
 
 pub(super) use read::Snapshot;
@@ -56,29 +56,37 @@ impl std::fmt::Debug for Index {
 }
 
 impl Index {
-    /// Opens the index, or makes it in its empty file.
-    pub(super) fn open(disk: &dyn Disk) -> Result<Self, StoreError> {
+    /// Makes an empty index, durably. One that an interrupted start left must be gone.
+    pub(super) fn create(disk: &dyn Disk) -> Result<(), StoreError> {
         let file = disk
-            .open(INDEX_FILE)
-            .map_err(StoreError::io("open the index"))?;
+            .create(INDEX_FILE)
+            .map_err(StoreError::io("make the index"))?;
+        Self::in_file(file)?.change(true, |changes| {
+            changes.make_tables()?;
+            Ok(())
+        })
+    }
+
+    /// Opens the index. One without tables is damaged: made anew over what there is, it would say
+    /// that all of that is garbage.
+    pub(super) fn open(disk: &dyn Disk) -> Result<Self, StoreError> {
+        let opening = StoreError::io("open the index");
+        let file = disk.open(INDEX_FILE).map_err(&opening)?;
+        if file.len().map_err(&opening)? == 0 {
+            return Err(damaged());
+        }
+        let index = Self::in_file(file)?;
+        if index.0.begin_read()?.list_tables()?.next().is_none() {
+            return Err(damaged());
+        }
+        Ok(index)
+    }
+
+    fn in_file(file: Arc<dyn DiskFile>) -> Result<Self, StoreError> {
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .create_with_backend(Backend::new(file))?;
-        let index = Self(database);
-        if index.0.begin_read()?.list_tables()?.next().is_none() {
-            // Made anew over what there is, it would say that all of that is garbage.
-            for folder in [keys::KEYS, segments::SEGMENTS] {
-                let names = disk.list(folder).map_err(StoreError::io("list a folder"))?;
-                if !names.is_empty() {
-                    return Err(damaged());
-                }
-            }
-            index.change(true, |changes| {
-                changes.make_tables()?;
-                Ok(())
-            })?;
-        }
-        Ok(index)
+        Ok(Self(database))
     }
 
     /// What is there now, unmoved by later changes.
