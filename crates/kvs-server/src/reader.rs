@@ -119,6 +119,8 @@ impl StreamReader {
     }
 
     async fn next_fragment(&mut self) -> Result<Option<Piece>, StoreError> {
+        // Nothing comes of a stream without its key, live or stored.
+        self.store.check_key(self.id)?;
         let deadline = self.idle.map(|idle| Instant::now() + idle);
         loop {
             self.follower.mark_seen();

@@ -9,7 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use kvs_protocol::api::{GetMediaForFragmentList, ListFragments, ListedFragment, ListedFragments};
-use kvs_protocol::{ApiError, ChunkError, FragmentNumber, Timestamp};
+use kvs_protocol::{ApiError, FragmentNumber, Timestamp};
 
 use super::call::Call;
 use super::media::time_origin;
@@ -172,11 +172,8 @@ impl ListChunks {
     /// Says what went wrong, as the last thing.
     fn fail(&mut self, error: &StoreError, number: &FragmentNumber) {
         tracing::warn!(%error, %number, "a GetMediaForFragmentList ended early");
-        let said = match error {
-            StoreError::NoFragment => ChunkError::FRAGMENT_NOT_FOUND,
-            _ => ChunkError::INTERNAL_ERROR,
-        };
-        self.ready.extend(chunk::of_error(&said, number));
+        self.ready
+            .extend(chunk::of_error(&error.chunk_error(), number));
         self.open = None;
         self.wanted.clear();
     }

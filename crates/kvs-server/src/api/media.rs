@@ -10,7 +10,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use kvs_protocol::api::{GetMedia, StartSelector, TimestampOrigin};
-use kvs_protocol::{ChunkError, FragmentNumber, FragmentParts};
+use kvs_protocol::{FragmentNumber, FragmentParts};
 
 use super::call::Call;
 use super::chunk;
@@ -126,7 +126,7 @@ impl Chunks {
                     tracing::error!(%error, "a GetMedia ended early");
                     let number = FragmentNumber::from_parts(self.number.unwrap_or(BEFORE_ALL));
                     self.ready
-                        .extend(chunk::of_error(&ChunkError::INTERNAL_ERROR, &number));
+                        .extend(chunk::of_error(&error.chunk_error(), &number));
                     self.ended = true;
                 }
             }

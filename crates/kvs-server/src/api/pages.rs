@@ -32,12 +32,16 @@ pub(crate) async fn streams(State(app): State<Arc<App>>, call: Call) -> Result<R
     Ok(typed(PLAIN_TEXT, Body::from(page)))
 }
 
-/// `/healthz`: 200 while what is sent now would be stored, else 503 and the reason.
+/// `/healthz`: 200 while what is sent now would be stored, else 503 and the reason. Streams whose
+/// key does not open are named below the `ok`.
 pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
     let asked = timeout(HEALTH_TIMEOUT, ask(app.store(), Store::health)).await;
     let answered = asked.unwrap_or(Err(StoreError::Stalled(HEALTH_TIMEOUT.as_secs())));
     let Err(error) = answered else {
-        return typed(PLAIN_TEXT, Body::from("ok\n"));
+        // One stream is not the server: whoever restarts what is red would win nothing.
+        let errors = app.store().key_errors();
+        let lines: String = errors.iter().map(|error| format!("{error}\n")).collect();
+        return typed(PLAIN_TEXT, Body::from(format!("ok\n{lines}")));
     };
     let mut response = typed(PLAIN_TEXT, Body::from(format!("{error}\n")));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

@@ -9,7 +9,7 @@ use kvs_protocol::FragmentNumber;
 
 use super::disk::RealDisk;
 use super::error::StoreError;
-use super::index::{Row, Snapshot};
+use super::index::{Row, Snapshot, Unproven};
 use super::record::BLOCK_BYTES;
 use super::segments::{self, Place, Scan};
 use super::state::Shared;
@@ -147,6 +147,13 @@ impl Check<'_> {
         let mut used = Used::default();
         let mut newest: HashMap<StreamId, Row> = HashMap::new();
         let mut found = Vec::new();
+        for unproven in self.snapshot.unproven()? {
+            let Place { segment, block } = unproven.place;
+            if used.mark(unproven.place, unproven.blocks) {
+                let what = format!("segment {segment} block {block}: shares its place");
+                found.push((Invariant::Garbage, what));
+            }
+        }
         for row in self.snapshot.rows()? {
             let row = row?;
             if used.mark(row.place, row.blocks()) {
@@ -210,7 +217,9 @@ impl Check<'_> {
             return None;
         }
         let stream = self.shared.stream(row.stream).ok()?;
-        match recovery::authenticates(file.as_ref(), row.place, &header, &stream.key) {
+        // Without its key nobody can say more; it is the key that is named.
+        let key = stream.key().ok()?;
+        match recovery::authenticates(file.as_ref(), row.place, &header, key) {
             Ok(true) => None,
             Ok(false) => Some(format!("{}: it does not authenticate", name(row))),
             Err(error) => Some(format!("{}: {error}", name(row))),
@@ -265,6 +274,7 @@ impl Check<'_> {
     /// Whole records behind the last checkpoint have their rows by now.
     fn unindexed(&mut self) -> Result<(), StoreError> {
         let checkpoint = self.snapshot.checkpoint()?;
+        let unproven = self.snapshot.unproven()?;
         let disk = self.shared.disk.as_ref();
         let mut found = Vec::new();
         for segment in segments::list(disk)?
@@ -287,8 +297,15 @@ impl Check<'_> {
                 let Ok(stream) = self.shared.stream(row.stream) else {
                     continue;
                 };
-                let whole = recovery::authenticates(file.as_ref(), row.place, &header, &stream.key)
-                    .map_err(StoreError::io(&doing))?;
+                let waits = || {
+                    let waits = |unproven: &Unproven| unproven.place == row.place;
+                    unproven.iter().any(waits)
+                };
+                let whole = match stream.key() {
+                    Ok(key) => recovery::authenticates(file.as_ref(), row.place, &header, key)
+                        .map_err(StoreError::io(&doing))?,
+                    Err(_) => !waits(),
+                };
                 if whole && self.snapshot.row(row.stream, row.number)?.is_none() {
                     found.push(format!("{}: whole, and without a row", name(&row)));
                 }

@@ -15,7 +15,7 @@ use super::segments::{self, Place, Tail};
 use super::state::{RESERVED_NUMBERS, Shared};
 use super::stream::StreamId;
 use super::writer::{Append, Group, Reserve};
-use super::{acts, damage, evict, recovery};
+use super::{acts, damage, evict, master, recovery};
 
 /// So much a start after a crash has to read again, and so seldom the index is synced.
 pub(super) const CHECKPOINT_MS: u64 = 1000;
@@ -73,9 +73,12 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Makes streams, fragments and segments what the index and the disk say.
     fn open_index(&mut self) -> Result<(), StoreError> {
         self.shared.open_index()?;
+        master::check(&self.shared)?;
         self.shared.load_streams()?;
+        master::remember(&self.shared)?;
         let next = recovery::recover(&self.shared)?;
         let snapshot = self.shared.snapshot()?;
         self.tail = Tail::new(self.segment_bytes, next);
@@ -428,6 +431,10 @@ fn purge_rows(
     stream: StreamId,
     outcome: &mut Outcome,
 ) -> Result<(), StoreError> {
+    for unproven in changes.unproven_of(stream)? {
+        changes.remove_unproven(&unproven)?;
+        outcome.freed.push((unproven.place, unproven.blocks));
+    }
     let rows = changes.first(stream, PURGE_ROWS)?;
     for row in &rows {
         changes.remove(row)?;

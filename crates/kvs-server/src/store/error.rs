@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use kvs_protocol::{AckError, ApiError, ErrorKind, FragmentNumber, FragmentParts};
+use kvs_protocol::{AckError, ApiError, ChunkError, ErrorKind, FragmentNumber, FragmentParts};
 
 use super::format::FORMAT_VERSION;
 use super::stream::StreamId;
@@ -60,6 +60,9 @@ pub enum StoreError {
     /// A key that is missing, of the wrong form, or not the one it should be.
     #[error("{0}")]
     Key(String),
+    /// One stream's key is missing or damaged; the other streams are well.
+    #[error("{0}")]
+    StreamKey(String),
     /// The data folder is held.
     #[error(
         "another kvs-server uses this data folder: stop it, or give this one another with --data"
@@ -105,9 +108,22 @@ impl StoreError {
     pub fn ack_error(&self) -> AckError {
         match self {
             Self::NoStream => AckError::StreamNotActive,
+            Self::StreamKey(_) => AckError::KmsKeyNotFound,
             Self::TooLarge(_) => AckError::MaxFragmentSizeReached,
             Self::DiskFull | Self::Stalled(_) | Self::Io { .. } => AckError::ArchivalError,
             _ => AckError::InternalError,
+        }
+    }
+
+    /// What a reader is told in the middle of a response.
+    pub fn chunk_error(&self) -> ChunkError {
+        match self {
+            Self::NoFragment => ChunkError::FRAGMENT_NOT_FOUND,
+            Self::StreamKey(_) => ChunkError {
+                id: AckError::KmsKeyNotFound.id(),
+                code: AckError::KmsKeyNotFound.code().into(),
+            },
+            _ => ChunkError::INTERNAL_ERROR,
         }
     }
 
@@ -115,6 +131,7 @@ impl StoreError {
     pub(super) fn again(&self) -> Self {
         match self {
             Self::NoStream => Self::NoStream,
+            Self::StreamKey(what) => Self::StreamKey(what.clone()),
             Self::DiskFull => Self::DiskFull,
             Self::Stalled(seconds) => Self::Stalled(*seconds),
             Self::Io { doing, source } => Self::Io {

@@ -45,7 +45,7 @@ pub(super) fn open(
         None => own_master_key(disk, exists, random)?,
     };
     if !exists {
-        initialise(disk)?;
+        initialise(disk, master.mark())?;
     }
     Ok(Folder {
         master,
@@ -89,7 +89,7 @@ fn check_empty(disk: &dyn Disk, data: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn initialise(disk: &dyn Disk) -> Result<(), StoreError> {
+fn initialise(disk: &dyn Disk, master_key_mark: u64) -> Result<(), StoreError> {
     let making = StoreError::io("make the data folder");
     disk.create_dir(KEYS).map_err(&making)?;
     disk.create_dir(SEGMENTS).map_err(&making)?;
@@ -98,7 +98,7 @@ fn initialise(disk: &dyn Disk) -> Result<(), StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(making(error)),
         _ => {}
     }
-    Index::create(disk)?;
+    Index::create(disk, master_key_mark)?;
     disk.sync_dir("").map_err(&making)?;
     let text = format!("{FORMAT_LABEL}{FORMAT_VERSION}\n");
     disk::write_whole(disk, "", FORMAT_FILE, text.as_bytes()).map_err(making)

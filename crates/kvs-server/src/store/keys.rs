@@ -24,6 +24,7 @@ pub(super) const KEY_EPOCH: u32 = 1;
 
 const RECORD_LABEL: &[u8] = b"kvs-server record 1";
 const WRAP_LABEL: &[u8] = b"kvs-server stream key 1";
+const MARK_LABEL: &[u8] = b"kvs-server master key mark 1";
 
 const WRAPPED_MAGIC: [u8; 8] = *b"KVSKEY\0\x01";
 const WRAPPED_CLEAR_BYTES: usize = 32;
@@ -77,6 +78,18 @@ impl Key {
             .expand(&labels, &AES_256_GCM)
             .expect("the cipher's key is shorter than what HKDF can make");
         LessSafeKey::new(UnboundKey::from(derived))
+    }
+
+    /// Tells a master key from any other, and nothing of it.
+    pub(super) fn mark(&self) -> u64 {
+        let secret = Salt::new(HKDF_SHA256, &[]).extract(&self.0);
+        let mut bytes = [0; 32];
+        secret
+            .expand(&[MARK_LABEL], HKDF_SHA256)
+            .and_then(|derived| derived.fill(&mut bytes))
+            .expect("one hash is what HKDF can make");
+        let [a, b, c, d, e, f, g, h, ..] = bytes;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 
     /// The key of the record with this salt.
@@ -149,23 +162,22 @@ pub(super) fn create(
     Ok(key)
 }
 
-/// Reads a stream's key.
+/// Reads a stream's key. What is wrong with its file is wrong with this stream alone.
 pub(super) fn load(disk: &dyn Disk, master: &Key, stream: StreamId) -> Result<Key, StoreError> {
     let path = path(stream);
+    let wrong = |what: &str| {
+        StoreError::StreamKey(format!(
+            "{path} {what}: put it back from a backup and start the server again, or delete the \
+             stream"
+        ))
+    };
     let wrapped = match disk::read_whole(disk, &path) {
         Ok(wrapped) => wrapped,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let what = format!("{path} is missing: restore it, for without it nobody can read");
-            return Err(StoreError::Key(format!("{what} the stream")));
-        }
-        Err(error) => return Err(StoreError::io(format!("read {path}"))(error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(wrong("is missing")),
+        Err(error) => return Err(wrong(&format!("cannot be read ({error})"))),
     };
-    master.unwrap(stream, &wrapped).ok_or_else(|| {
-        let what = "is damaged, or the master key is not the one it was made with";
-        StoreError::Key(format!(
-            "{path} {what}: give the right one with --master-key"
-        ))
-    })
+    let key = master.unwrap(stream, &wrapped);
+    key.ok_or_else(|| wrong("is damaged"))
 }
 
 /// Overwrites a stream's key, then takes its file away, both durably. No key is no error: this is
@@ -185,13 +197,16 @@ fn destroy_file(disk: &dyn Disk, path: &str) -> io::Result<()> {
     disk.sync_dir(KEYS)
 }
 
-/// Destroys the keys that belong to no stream: of one half made, or half deleted.
+/// Destroys the keys that belong to no stream: of one half made, or half deleted. A file that has
+/// another name than a key's is somebody else's.
 pub(super) fn destroy_orphans(
     disk: &dyn Disk,
     exists: impl Fn(StreamId) -> bool,
 ) -> Result<(), StoreError> {
     for name in names(disk)? {
-        if !stream_of(&name).is_some_and(&exists) {
+        let whole = name.strip_suffix(disk::FRESH).unwrap_or(&name);
+        let orphan = |stream| whole.len() < name.len() || !exists(stream);
+        if stream_of(whole).is_some_and(orphan) {
             destroy_file(disk, &format!("{KEYS}/{name}"))
                 .map_err(StoreError::io(format!("destroy {KEYS}/{name}")))?;
         }

@@ -19,6 +19,8 @@ mod fragment;
 mod health;
 mod index;
 mod keys;
+mod master;
+mod query;
 pub mod random;
 mod reader;
 mod reclaim;
@@ -43,11 +45,10 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::clock::Clock;
 use disk::{Disk, MemoryDisk, RealDisk};
 use engine::Engine;
-use index::Row;
 use random::{Random, SystemRandom};
 use record::header::SALT_BYTES;
 use record::{BLOCK_BYTES, RecordHeader};
-use state::{Shared, StreamState, lock};
+use state::{Shared, lock};
 use writer::{Act, Append, Command, Reply, Reserve};
 
 pub(crate) use damage::damaged;
@@ -198,6 +199,10 @@ impl Store {
     /// have.
     pub fn prepare(&self, stream: StreamId) -> Result<(), StoreError> {
         let live = self.0.shared.stream(stream)?;
+        if live.key().is_err() {
+            // It will not get one.
+            return Ok(());
+        }
         let (next, server_ms) = {
             let numbers = lock(&live.numbers);
             (numbers.sequence, numbers.server_ms)
@@ -225,6 +230,7 @@ impl Store {
         server_ms: u64,
     ) -> Result<FragmentParts, StoreError> {
         let live = self.0.shared.stream(stream)?;
+        live.key()?;
         let mut numbers = lock(&live.numbers);
         let sequence = numbers.sequence;
         let server_ms = server_ms.max(numbers.server_ms);
@@ -273,7 +279,7 @@ impl Store {
                 .await;
             let room = room.map_err(|_| StoreError::Closed)?;
             let stream = store.0.shared.stream(new.stream)?;
-            let key = stream.key.record_key(&header.salt);
+            let key = stream.key()?.record_key(&header.salt);
             let record = record::seal(header, &key, std::iter::once(&new.header).chain(&new.body));
             drop((new, stream));
             let (done, stored) = oneshot::channel();
@@ -312,140 +318,6 @@ impl Store {
         })
     }
 
-    fn readable(&self, stream: StreamId) -> Result<(Arc<StreamState>, u64), StoreError> {
-        let live = self.0.shared.stream(stream)?;
-        let floor_ms = live.floor_ms(self.0.shared.clock.now_ms());
-        Ok((live, floor_ms))
-    }
-
-    /// The first fragment from here on that is not past its retention.
-    fn first_from(
-        &self,
-        stream: StreamId,
-        origin: TimeOrigin,
-        from: (u64, u64),
-    ) -> Result<Option<FragmentInfo>, StoreError> {
-        let (_, floor_ms) = self.readable(stream)?;
-        let from = match origin {
-            TimeOrigin::Server => from.max((floor_ms, 0)),
-            TimeOrigin::Producer => from,
-        };
-        let mut first = None;
-        self.0
-            .shared
-            .snapshot()?
-            .range(stream, origin, from, u64::MAX, |row| {
-                first = (row.number.server_ms >= floor_ms).then(|| row.info());
-                first.is_none()
-            })?;
-        Ok(first)
-    }
-
-    /// Fragments by their start, a page of them. Blocks.
-    pub fn find(&self, stream: StreamId, query: Query) -> Result<Vec<FragmentInfo>, StoreError> {
-        let (_, floor_ms) = self.readable(stream)?;
-        let behind = |after: FragmentInfo| {
-            (
-                after.start_ms(query.origin),
-                after.number.sequence.saturating_add(1),
-            )
-        };
-        let mut from = query.after.map_or((0, 0), behind).max((query.from_ms, 0));
-        if query.origin == TimeOrigin::Server {
-            from = from.max((floor_ms, 0));
-        }
-        let mut found = Vec::new();
-        if query.limit > 0 {
-            let snapshot = self.0.shared.snapshot()?;
-            snapshot.range(stream, query.origin, from, query.to_ms, |row| {
-                if row.number.server_ms >= floor_ms {
-                    found.push(row.info());
-                }
-                found.len() < query.limit
-            })?;
-        }
-        Ok(found)
-    }
-
-    /// The oldest fragment that is retained. Blocks.
-    pub fn oldest(&self, stream: StreamId) -> Result<Option<FragmentInfo>, StoreError> {
-        self.first_from(stream, TimeOrigin::Server, (0, 0))
-    }
-
-    /// The fragment with the largest number. Blocks.
-    pub fn newest(&self, stream: StreamId) -> Result<Option<FragmentInfo>, StoreError> {
-        let (_, floor_ms) = self.readable(stream)?;
-        let row = self
-            .0
-            .shared
-            .snapshot()?
-            .last(stream, TimeOrigin::Server, u64::MAX)?;
-        Ok(row
-            .filter(|row| row.number.server_ms >= floor_ms)
-            .map(|row| row.info()))
-    }
-
-    /// The fragment that follows this number, which need not exist: its server time and then its
-    /// sequence number say where it would be. Blocks.
-    pub fn after(
-        &self,
-        stream: StreamId,
-        number: FragmentParts,
-    ) -> Result<Option<FragmentInfo>, StoreError> {
-        let from = (number.server_ms, number.sequence.saturating_add(1));
-        self.first_from(stream, TimeOrigin::Server, from)
-    }
-
-    /// The fragment that contains an instant, or else the next later one. Blocks.
-    pub fn containing(
-        &self,
-        stream: StreamId,
-        origin: TimeOrigin,
-        at_ms: u64,
-    ) -> Result<Option<FragmentInfo>, StoreError> {
-        let (_, floor_ms) = self.readable(stream)?;
-        let before = self.0.shared.snapshot()?.last(stream, origin, at_ms)?;
-        let contains = |row: &Row| {
-            let info = row.info();
-            row.number.server_ms >= floor_ms
-                && info.start_ms(origin).saturating_add(info.length_ms) >= at_ms
-        };
-        match before.filter(contains) {
-            Some(row) => Ok(Some(row.info())),
-            None => self.first_from(stream, origin, (at_ms, 0)),
-        }
-    }
-
-    /// What is known of a fragment. Blocks.
-    pub fn fragment(
-        &self,
-        stream: StreamId,
-        number: FragmentParts,
-    ) -> Result<Option<FragmentInfo>, StoreError> {
-        Ok(self.row(stream, number)?.map(|(_, row)| row.info()))
-    }
-
-    /// Begins to read a fragment. Blocks.
-    pub fn read(
-        &self,
-        stream: StreamId,
-        number: FragmentParts,
-    ) -> Result<FragmentReader, StoreError> {
-        let (live, row) = self.row(stream, number)?.ok_or(StoreError::NoFragment)?;
-        FragmentReader::new(self.0.shared.disk.as_ref(), live, row)
-    }
-
-    fn row(
-        &self,
-        stream: StreamId,
-        number: FragmentParts,
-    ) -> Result<Option<(Arc<StreamState>, Row)>, StoreError> {
-        let (live, floor_ms) = self.readable(stream)?;
-        let row = self.0.shared.snapshot()?.row(stream, number)?;
-        let row = row.filter(|row| row.number.server_ms >= floor_ms);
-        Ok(row.map(|row| (live, row)))
-    }
-
     /// Whether what is appended now would become durable; if not, why. Blocks.
     pub fn health(&self) -> Result<(), StoreError> {
         let shared = &self.0.shared;
@@ -458,6 +330,19 @@ impl Store {
             return Err(StoreError::DiskFull);
         }
         Ok(())
+    }
+
+    /// What is wrong with each stream whose key does not open, while the others are well.
+    pub fn key_errors(&self) -> Vec<StoreError> {
+        self.0.shared.key_errors()
+    }
+
+    /// Whether a stream's key opens; nothing is wrong with one that is gone.
+    pub fn check_key(&self, stream: StreamId) -> Result<(), StoreError> {
+        match self.0.shared.stream(stream) {
+            Ok(live) => live.key().map(drop),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Checks the invariants of `docs/store.md`: headers and index, and if `full` every byte. For a

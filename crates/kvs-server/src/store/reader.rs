@@ -81,7 +81,7 @@ impl FragmentReader {
             cluster_bytes: u64::from(header.cluster_bytes),
             open: Box::new(OpenRecord {
                 file,
-                key: stream.key.record_key(&header.salt),
+                key: stream.key()?.record_key(&header.salt),
                 stream,
                 row,
                 header,

@@ -4,11 +4,21 @@ use std::io;
 
 use super::disk::DiskFile;
 use super::error::StoreError;
-use super::index::Row;
+use super::index::{Changes, Row, Snapshot, Unproven};
 use super::keys::Key;
 use super::record::{self, BLOCK_BYTES, CHUNK_BYTES, HEADER_BYTES, RecordHeader, TAG_BYTES};
 use super::segments::{self, Place, Scan};
 use super::state::Shared;
+
+/// What recovery found that the index does not know.
+#[derive(Default)]
+struct Found {
+    rows: Vec<Row>,
+    /// Of streams whose key is away.
+    unproven: Vec<Unproven>,
+    /// Those of an earlier start whose key is back, or whose stream is gone.
+    settled: Vec<Unproven>,
+}
 
 /// Gives a row to every whole record behind the checkpoint, and cuts what is torn off the ends of
 /// segments. Answers the number of the next segment: none that was there before is written again.
@@ -16,18 +26,14 @@ pub(super) fn recover(shared: &Shared) -> Result<u32, StoreError> {
     let snapshot = shared.snapshot()?;
     let checkpoint = snapshot.checkpoint()?;
     let present = segments::list(shared.disk.as_ref())?;
-    let known = snapshot.segments()?;
-    let known = known.iter().map(|(segment, _)| *segment);
-    let freed = snapshot.free()?;
-    let freed = freed.iter().map(|(place, _)| place.segment);
-    // A number that anything still speaks of is not used again.
-    let all = present.iter().copied().chain(known).chain(freed);
-    let next = all
-        .map(|segment| segment + 1)
-        .max()
-        .unwrap_or(1)
-        .max(checkpoint.segment);
-    let mut rows = Vec::new();
+    let next = next_segment(&snapshot, &present)?.max(checkpoint.segment);
+    let mut found = Found::default();
+    for unproven in snapshot.unproven()? {
+        settle(shared, unproven, &mut found).map_err(StoreError::io(format!(
+            "look again into {}",
+            segments::path(unproven.place.segment)
+        )))?;
+    }
     for segment in present
         .into_iter()
         .filter(|segment| *segment >= checkpoint.segment)
@@ -37,7 +43,7 @@ pub(super) fn recover(shared: &Shared) -> Result<u32, StoreError> {
         } else {
             0
         };
-        recover_segment(shared, Place { segment, block }, &mut rows).map_err(StoreError::io(
+        recover_segment(shared, Place { segment, block }, &mut found).map_err(StoreError::io(
             format!("recover {}", segments::path(segment)),
         ))?;
     }
@@ -45,30 +51,75 @@ pub(super) fn recover(shared: &Shared) -> Result<u32, StoreError> {
         segment: next,
         block: 0,
     };
-    if end != checkpoint || !rows.is_empty() {
+    if end != checkpoint || found.changes() {
         shared.with_index(|index| {
             index.change(true, |changes| {
-                rows.iter().try_for_each(|row| changes.insert(row))?;
+                found.commit(changes)?;
                 changes.set_checkpoint(end)
             })
         })?;
     }
-    if !rows.is_empty() {
+    if found.changes() {
         tracing::info!(
-            fragments = rows.len(),
+            fragments = found.rows.len(),
+            without_a_key = found.unproven.len(),
             "recovered what the index had not yet"
         );
     }
     Ok(next)
 }
 
-fn recover_segment(shared: &Shared, from: Place, rows: &mut Vec<Row>) -> io::Result<()> {
+impl Found {
+    fn changes(&self) -> bool {
+        !(self.rows.is_empty() && self.unproven.is_empty() && self.settled.is_empty())
+    }
+
+    fn commit(&self, changes: &mut Changes<'_>) -> Result<(), StoreError> {
+        let settled = self.settled.iter();
+        { settled }.try_for_each(|settled| changes.remove_unproven(settled))?;
+        let unproven = self.unproven.iter();
+        { unproven }.try_for_each(|unproven| changes.add_unproven(unproven))?;
+        self.rows.iter().try_for_each(|row| changes.insert(row))
+    }
+}
+
+/// A number that anything still speaks of is not used again.
+fn next_segment(snapshot: &Snapshot, present: &[u32]) -> Result<u32, StoreError> {
+    let known = snapshot.segments()?;
+    let known = known.iter().map(|(segment, _)| *segment);
+    let freed = snapshot.free()?;
+    let freed = freed.iter().map(|(place, _)| place.segment);
+    let all = present.iter().copied().chain(known).chain(freed);
+    Ok(all.map(|segment| segment + 1).max().unwrap_or(1))
+}
+
+/// Looks again at a record whose key was away. The rows of a deleted stream go by themselves.
+fn settle(shared: &Shared, unproven: Unproven, found: &mut Found) -> io::Result<()> {
+    let Ok(stream) = shared.stream(unproven.stream) else {
+        return Ok(());
+    };
+    let Ok(key) = stream.key() else {
+        return Ok(());
+    };
+    let Place { segment, block } = unproven.place;
+    let file = shared.disk.open(&segments::path(segment))?;
+    if let Some(record) = Scan::new(file.as_ref(), block)?.next() {
+        let (at, header) = record?;
+        if at == block && authenticates(file.as_ref(), unproven.place, &header, key)? {
+            found.rows.push(Row::new(&header, unproven.place));
+        }
+    }
+    found.settled.push(unproven);
+    Ok(())
+}
+
+fn recover_segment(shared: &Shared, from: Place, found: &mut Found) -> io::Result<()> {
     let file = shared.disk.open(&segments::path(from.segment))?;
-    let before = rows.len();
+    let before = found.rows.len() + found.unproven.len();
     let mut end = from.block;
     let mut scan = Scan::new(file.as_ref(), from.block)?;
-    while let Some(found) = scan.next() {
-        let (block, header) = found?;
+    while let Some(record) = scan.next() {
+        let (block, header) = record?;
         let place = Place {
             segment: from.segment,
             block,
@@ -77,18 +128,28 @@ fn recover_segment(shared: &Shared, from: Place, rows: &mut Vec<Row>) -> io::Res
         let Ok(stream) = shared.stream(header.stream) else {
             continue;
         };
-        if authenticates(file.as_ref(), place, &header, &stream.key)? {
-            rows.push(Row::new(&header, place));
-            end = block + header.blocks();
-        } else {
-            scan.step_back_to(block + 1);
+        match stream.key() {
+            Ok(key) if authenticates(file.as_ref(), place, &header, key)? => {
+                found.rows.push(Row::new(&header, place));
+                end = block + header.blocks();
+            }
+            Ok(_) => scan.step_back_to(block + 1),
+            // Nobody can say now whether it is whole. It stays until somebody can.
+            Err(_) => {
+                found.unproven.push(Unproven {
+                    stream: header.stream,
+                    place,
+                    blocks: header.blocks(),
+                });
+                end = block + header.blocks();
+            }
         }
     }
     let end = u64::from(end) * BLOCK_BYTES;
     if file.len()? > end {
         file.set_len(end)?;
     }
-    if rows.len() > before {
+    if found.rows.len() + found.unproven.len() > before {
         // After a kill the bytes may be in the page cache alone, and a row makes a promise.
         file.sync_data()?;
     }

@@ -41,7 +41,8 @@ struct Streams {
 #[derive(Debug)]
 pub(super) struct StreamState {
     info: RwLock<Arc<Stream>>,
-    pub(super) key: Key,
+    /// Or what is wrong with it.
+    key: Result<Key, String>,
     pub(super) deleted: AtomicBool,
     pub(super) numbers: Mutex<Numbers>,
     /// Numbers up to here may be given out.
@@ -74,6 +75,12 @@ impl StreamState {
 
     pub(super) fn set_info(&self, info: Arc<Stream>) {
         *write(&self.info) = info;
+    }
+
+    /// The stream's key, without which nothing of it is read or written.
+    pub(super) fn key(&self) -> Result<&Key, StoreError> {
+        let key = self.key.as_ref();
+        key.map_err(|what| StoreError::StreamKey(what.clone()))
     }
 
     pub(super) fn is_deleted(&self) -> bool {
@@ -157,7 +164,12 @@ impl Shared {
         snapshot: &Snapshot,
         stream: Stream,
     ) -> Result<Arc<StreamState>, StoreError> {
-        let key = keys::load(self.disk.as_ref(), &self.folder.master, stream.id)?;
+        let key = keys::load(self.disk.as_ref(), &self.folder.master, stream.id);
+        let key = key.map_err(|error| {
+            let (name, error) = (&stream.name, error.to_string());
+            tracing::error!(stream = %name, %error, "a stream can be neither read nor written");
+            error
+        });
         let reserved = snapshot.reserved(stream.id)?;
         let newest = snapshot.last(stream.id, TimeOrigin::Server, u64::MAX)?;
         let newest_ms = newest.map_or(0, |row| row.number.server_ms);
@@ -178,7 +190,7 @@ impl Shared {
     pub(super) fn add_stream(&self, stream: Stream, key: Key) -> Arc<StreamState> {
         let live = Arc::new(StreamState {
             info: RwLock::new(Arc::new(stream)),
-            key,
+            key: Ok(key),
             deleted: AtomicBool::new(false),
             numbers: Mutex::new(Numbers {
                 sequence: 1,
@@ -206,6 +218,13 @@ impl Shared {
 
     pub(super) fn stream_named(&self, name: &str) -> Option<Arc<StreamState>> {
         read(&self.streams).by_name.get(name).cloned()
+    }
+
+    /// What is wrong with each key that does not open.
+    pub(super) fn key_errors(&self) -> Vec<StoreError> {
+        let streams = read(&self.streams);
+        let errors = streams.by_name.values().map(|stream| stream.key().err());
+        errors.flatten().collect()
     }
 
     /// In the order of their names.

@@ -1,8 +1,8 @@
-//! `/healthz`: red while nothing can be stored, with the reason, and green again by itself.
+//! What the server says while it is not quite well, and what goes on meanwhile.
 
 use kvs_server::{Config, Handle, Server};
 
-use crate::harness::{Reply, create, send, short, soon, upload};
+use crate::harness::{Reply, create, post, send, short, soon, upload};
 use crate::movie;
 
 async fn healthz(server: &Handle) -> Reply {
@@ -39,5 +39,69 @@ async fn it_says_why_nothing_is_stored_and_when_that_is_over() {
     .await;
     let acks = upload(server.address(), "cam", &movie::body(1)).await;
     assert_eq!(short(&acks), "B1 R1 P1");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_without_its_key_is_refused_and_the_others_go_on() {
+    let data = tempfile::tempdir().expect("a folder");
+    let config = Config {
+        data: Some(data.path().into()),
+        get_media_idle: Some(std::time::Duration::from_millis(50)),
+        ..Config::default()
+    };
+    let server = Server::start(config.clone()).await.expect("a new folder");
+    let arn = create(server.address(), "cam", 24).await;
+    create(server.address(), "door", 24).await;
+    for stream in ["cam", "door"] {
+        let acks = upload(server.address(), stream, &movie::body(1)).await;
+        assert_eq!(short(&acks), "B1 R1 P1");
+    }
+    server.stop().await;
+    std::fs::write(data.path().join("keys/00000001"), "damaged").expect("writable");
+    let server = Server::start(config).await.expect("the others are well");
+    let address = server.address();
+    let green = healthz(&server).await;
+    let said = String::from_utf8(green.body).expect("text");
+    assert_eq!(green.status, 200);
+    assert!(said.starts_with("ok\nkeys/00000001 is damaged"), "{said}");
+    let acks = upload(address, "cam", &movie::body(1)).await;
+    assert_eq!(short(&acks), "E4506");
+    let listed = post(
+        address,
+        "/listFragments",
+        r#"{"StreamName":"cam","FragmentSelector":{"FragmentSelectorType":"SERVER_TIMESTAMP",
+            "TimestampRange":{"StartTimestamp":0,"EndTimestamp":9999999999}}}"#,
+    );
+    let listed = listed.await.json();
+    let number = listed["Fragments"][0]["FragmentNumber"].as_str();
+    let number = number.expect("it is listed");
+    let media = |json: &str, path: &'static str| {
+        let json = json.to_owned();
+        async move {
+            let reply = post(address, path, &json).await;
+            assert_eq!(reply.status, 200);
+            String::from_utf8_lossy(&reply.body).into_owned()
+        }
+    };
+    for start in ["NOW", "EARLIEST"] {
+        let json =
+            format!(r#"{{"StreamName":"cam","StartSelector":{{"StartSelectorType":"{start}"}}}}"#);
+        let said = media(&json, "/getMedia").await;
+        assert!(said.contains("KMS_KEY_NOT_FOUND"), "{start}");
+    }
+    let json = format!(r#"{{"StreamName":"cam","Fragments":["{number}"]}}"#);
+    let said = media(&json, "/getMediaForFragmentList").await;
+    assert!(said.contains("KMS_KEY_NOT_FOUND"));
+    let acks = upload(address, "door", &movie::body(1)).await;
+    assert_eq!(short(&acks), "B1 R1 P1");
+    let deleted = post(
+        address,
+        "/deleteStream",
+        &format!(r#"{{"StreamARN":"{arn}"}}"#),
+    )
+    .await;
+    assert_eq!(deleted.status, 200);
+    assert_eq!(healthz(&server).await.body, b"ok\n");
     server.stop().await;
 }

@@ -96,6 +96,9 @@ pub(super) fn read_whole(disk: &dyn Disk, path: &str) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What the name of a small file ends with until it is whole.
+pub(super) const FRESH: &str = ".new";
+
 /// Makes a small file that is there whole or not at all, also after a power cut. `folder` ends with
 /// `/` or is empty.
 pub(super) fn write_whole(
@@ -104,7 +107,7 @@ pub(super) fn write_whole(
     name: &str,
     bytes: &[u8],
 ) -> io::Result<()> {
-    let fresh = format!("{folder}{name}.new");
+    let fresh = format!("{folder}{name}{FRESH}");
     match disk.unlink(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

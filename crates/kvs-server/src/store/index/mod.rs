@@ -3,6 +3,7 @@
 mod backend;
 mod read;
 mod row;
+mod unproven;
 mod write;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use backend::Backend;
 
 pub(super) use read::Snapshot;
 pub(super) use row::Row;
+pub(super) use unproven::Unproven;
 pub(super) use write::{Changes, Reserved};
 
 /// A stream, then one of two times, then the sequence number.
@@ -36,12 +38,13 @@ const RESERVED: TableDefinition<'_, u32, (u64, u64)> = TableDefinition::new("res
 const SEGMENTS: TableDefinition<'_, u32, u32> = TableDefinition::new("segments");
 /// Places that no row points at any more, with their blocks, whose room is still to be given back.
 const FREE: TableDefinition<'_, (u32, u32), u32> = TableDefinition::new("free");
-/// Single values: the next stream's id, and the checkpoint.
+/// Single values: the next stream's id, the checkpoint, and what tells the master key again.
 const SINGLE: TableDefinition<'_, &str, u64> = TableDefinition::new("single");
 
 const NEXT_STREAM: &str = "next_stream";
 const CHECKPOINT_SEGMENT: &str = "checkpoint_segment";
 const CHECKPOINT_BLOCK: &str = "checkpoint_block";
+const MASTER_KEY_MARK: &str = "master_key_mark";
 
 /// What redb keeps of its file in memory. The working set of ingest is a few pages for each stream.
 const CACHE_BYTES: usize = 16 << 20;
@@ -57,13 +60,13 @@ impl std::fmt::Debug for Index {
 
 impl Index {
     /// Makes an empty index, durably. One that an interrupted start left must be gone.
-    pub(super) fn create(disk: &dyn Disk) -> Result<(), StoreError> {
+    pub(super) fn create(disk: &dyn Disk, master_key_mark: u64) -> Result<(), StoreError> {
         let file = disk
             .create(INDEX_FILE)
             .map_err(StoreError::io("make the index"))?;
         Self::in_file(file)?.change(true, |changes| {
             changes.make_tables()?;
-            Ok(())
+            changes.set_master_key_mark(master_key_mark)
         })
     }
 

@@ -7,7 +7,8 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
 use super::{BY_PRODUCER, BY_SERVER, Key, Row};
 use super::{
-    CHECKPOINT_BLOCK, CHECKPOINT_SEGMENT, DOOMED, FREE, RESERVED, SEGMENTS, SINGLE, STREAMS,
+    CHECKPOINT_BLOCK, CHECKPOINT_SEGMENT, DOOMED, FREE, MASTER_KEY_MARK, RESERVED, SEGMENTS,
+    SINGLE, STREAMS,
 };
 use crate::store::error::StoreError;
 use crate::store::fragment::{FragmentInfo, TimeOrigin};
@@ -18,7 +19,7 @@ use crate::store::stream::{Stream, StreamId};
 
 /// The index as it was at one moment.
 pub(in crate::store) struct Snapshot {
-    transaction: ReadTransaction,
+    pub(super) transaction: ReadTransaction,
     by_server: ReadOnlyTable<Key, Value>,
     by_producer: ReadOnlyTable<Key, u64>,
 }
@@ -213,7 +214,13 @@ impl Snapshot {
         entries.collect()
     }
 
-    /// Up to where every whole record has its row.
+    /// By what the master key is known again; a folder of an earlier version has nothing yet.
+    pub(in crate::store) fn master_key_mark(&self) -> Result<Option<u64>, StoreError> {
+        let table = self.transaction.open_table(SINGLE)?;
+        Ok(table.get(MASTER_KEY_MARK)?.map(|mark| mark.value()))
+    }
+
+    /// Up to where every whole record has its row, or waits for its key.
     pub(in crate::store) fn checkpoint(&self) -> Result<Place, StoreError> {
         let table = self.transaction.open_table(SINGLE)?;
         let value = |name| -> Result<u32, StoreError> {

@@ -7,8 +7,8 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use super::row::Value;
 use super::{BY_PRODUCER, BY_SERVER, Key, Row};
 use super::{
-    CHECKPOINT_BLOCK, CHECKPOINT_SEGMENT, DOOMED, FREE, NEXT_STREAM, RESERVED, SEGMENTS, SINGLE,
-    STREAMS,
+    CHECKPOINT_BLOCK, CHECKPOINT_SEGMENT, DOOMED, FREE, MASTER_KEY_MARK, NEXT_STREAM, RESERVED,
+    SEGMENTS, SINGLE, STREAMS,
 };
 use crate::store::error::StoreError;
 use crate::store::segments::Place;
@@ -25,7 +25,7 @@ pub(in crate::store) struct Reserved {
 
 /// One transaction.
 pub(in crate::store) struct Changes<'t> {
-    transaction: &'t WriteTransaction,
+    pub(super) transaction: &'t WriteTransaction,
     by_server: Table<'t, Key, Value>,
     by_producer: Table<'t, Key, u64>,
     segments: Table<'t, u32, u32>,
@@ -81,7 +81,7 @@ impl<'t> Changes<'t> {
         Ok(())
     }
 
-    fn add_live(&mut self, segment: u32, blocks: i64) -> Result<(), StoreError> {
+    pub(super) fn add_live(&mut self, segment: u32, blocks: i64) -> Result<(), StoreError> {
         let live = self.segments.get(segment)?.map_or(0, |live| live.value());
         let live = u32::try_from((i64::from(live) + blocks).max(0)).unwrap_or(u32::MAX);
         self.segments.insert(segment, live)?;
@@ -176,6 +176,13 @@ impl<'t> Changes<'t> {
         self.segments.remove(segment)?;
         let mut table = self.transaction.open_table(FREE)?;
         table.retain_in((segment, 0)..=(segment, u32::MAX), |_, _| false)?;
+        Ok(())
+    }
+
+    /// By this the master key is known again.
+    pub(in crate::store) fn set_master_key_mark(&mut self, mark: u64) -> Result<(), StoreError> {
+        let mut table = self.transaction.open_table(SINGLE)?;
+        table.insert(MASTER_KEY_MARK, mark)?;
         Ok(())
     }
 
