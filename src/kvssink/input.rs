@@ -276,7 +276,7 @@ mod tests {
     fn sample(input: &mut Input, buffer: &gst::BufferRef) -> Option<Sample> {
         input.push(buffer).expect("the buffer is taken");
         let frame = input.next_frame()?;
-        let timeline = Timeline::File { start_ns: UNIX_NS };
+        let timeline = Timeline::file(Some(UNIX_NS));
         Some(input.place(frame, &timeline, true, NOW))
     }
 

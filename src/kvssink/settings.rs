@@ -32,7 +32,7 @@ const ATTEMPTS_UNLIMITED: u32 = 0;
 pub(super) struct Settings {
     pub(super) connection: ConnectionSettings,
     pub(super) streaming_type: StreamingType,
-    /// Seconds since 1970; 0: when the upload starts.
+    /// Seconds since 1970; 0: when the first frame comes.
     pub(super) file_start_time_s: u64,
     pub(super) post_messages: bool,
     retention_hours: u32,
@@ -171,7 +171,7 @@ fn stream_specs() -> Vec<glib::ParamSpec> {
             .nick("File start time")
             .blurb(
                 "With streaming-type=offline: the producer time of running time 0 \
-                 (s since 1970); 0: when the upload starts",
+                 (s since 1970); 0: when the first frame comes",
             )
             .maximum(u64::MAX / 1_000_000_000)
             .mutable_ready()

@@ -1,6 +1,6 @@
 //! From a pad's running time to producer time: one offset for all pads of an element.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use kvs_media::ProducerTime;
 
@@ -28,8 +28,8 @@ pub(super) enum Timeline {
     Live(Mutex<Live>),
     /// Running time 0 has a given producer time.
     File {
-        /// Nanoseconds since 1970.
-        start_ns: u64,
+        /// Nanoseconds since 1970; where nobody gave it, the wall clock at the first frame.
+        start_ns: OnceLock<u64>,
     },
 }
 
@@ -45,6 +45,13 @@ pub(super) struct Live {
 impl Timeline {
     pub(super) fn live() -> Self {
         Self::Live(Mutex::default())
+    }
+
+    /// A file's; without a start it begins when its first frame comes.
+    pub(super) fn file(start_ns: Option<u64>) -> Self {
+        Self::File {
+            start_ns: start_ns.map_or_else(OnceLock::new, OnceLock::from),
+        }
     }
 
     /// The pipeline's clock starts or goes on: running time stood still while wall time did not.
@@ -71,7 +78,7 @@ impl Timeline {
     /// inside one, frames stay in order.
     pub(super) fn time(&self, running_ns: i64, may_jump: bool, now: Now) -> ProducerTime {
         let offset_ns = match self {
-            Self::File { start_ns } => i128::from(*start_ns),
+            Self::File { start_ns } => i128::from(*start_ns.get_or_init(|| now.wall_ns)),
             Self::Live(live) => {
                 let mut live = lock(live);
                 let running_now_ns = now.running_ns.filter(|_| !live.is_flushed);
@@ -159,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_file_has_its_own_start() {
-        let timeline = Timeline::File { start_ns: WALL_NS };
+        let timeline = Timeline::file(Some(WALL_NS));
         assert_eq!(
             after(timeline.time(5 * SECOND_NS as i64, false, at(99, 9))),
             5
@@ -168,6 +175,16 @@ mod tests {
         assert_eq!(
             after(timeline.time(6 * SECOND_NS as i64, true, at(99, 9))),
             6
+        );
+    }
+
+    #[test]
+    fn a_file_without_a_start_begins_with_its_first_frame() {
+        let timeline = Timeline::file(None);
+        assert_eq!(after(timeline.time(0, true, at(10, None))), 10);
+        assert_eq!(
+            after(timeline.time(SECOND_NS as i64, true, at(90, None))),
+            11
         );
     }
 

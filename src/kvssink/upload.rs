@@ -10,7 +10,6 @@ use kvs_client::{Service, ServiceError};
 use kvs_media::{TrackKind, TrackNumber};
 
 use super::StreamingType;
-use super::pad::wall_ns;
 use super::report::Reports;
 use super::settings::Settings;
 use super::timeline::Timeline;
@@ -52,12 +51,8 @@ impl Upload {
             settings.post_messages,
         ));
         let timeline = if settings.streaming_type == StreamingType::Offline {
-            Timeline::File {
-                start_ns: match settings.file_start_time_s {
-                    0 => wall_ns(),
-                    start_s => start_s.saturating_mul(1_000_000_000),
-                },
-            }
+            let start_s = settings.file_start_time_s;
+            Timeline::file((start_s > 0).then(|| start_s.saturating_mul(1_000_000_000)))
         } else {
             Timeline::live()
         };
