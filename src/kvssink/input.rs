@@ -6,6 +6,7 @@ use kvs_client::producer::{Sample, TrackFormat};
 use kvs_media::codec::h264::AssemblyError;
 use kvs_media::{FrameData, ProducerTime};
 
+use super::cadence::Cadence;
 use super::chunks::Chunks;
 use super::codec::{Codec, CodedFrame, Stamp};
 use super::imp::CAT;
@@ -43,13 +44,6 @@ pub(super) struct Input {
     told: Told,
 }
 
-/// Where a frame without a time belongs.
-#[derive(Debug, Default)]
-struct Cadence {
-    last_ns: Option<i64>,
-    step_ns: i64,
-}
-
 /// What the log has been told once.
 #[derive(Debug, Default)]
 struct Told {
@@ -69,6 +63,7 @@ impl Input {
             );
         }
         self.codec = Some(codec);
+        self.cadence.set_caps(caps);
         Ok(())
     }
 
@@ -118,7 +113,7 @@ impl Input {
     pub(super) fn flush(&mut self) {
         self.segment = None;
         self.frames.clear();
-        self.cadence = Cadence::default();
+        self.cadence.flush();
         if let Some(codec) = &mut self.codec {
             codec.reset();
         }
@@ -138,7 +133,7 @@ impl Input {
         now: Now,
     ) -> Sample {
         let stamp = frame.stamp;
-        let running_ns = self.running_ns(stamp, now);
+        let running_ns = self.running_ns(&frame, now);
         let camera_ns = stamp.camera_ns.filter(|&camera_ns| {
             let credible = is_credible(camera_ns, now.wall_ns);
             if !credible && !std::mem::replace(&mut self.told.camera_clock, true) {
@@ -163,7 +158,8 @@ impl Input {
         }
     }
 
-    fn running_ns(&mut self, stamp: Stamp, now: Now) -> i64 {
+    fn running_ns(&mut self, frame: &CodedFrame, now: Now) -> i64 {
+        let stamp = frame.stamp;
         let running_ns = stamp.running_ns.unwrap_or_else(|| {
             if !std::mem::replace(&mut self.told.no_time, true) {
                 gst::warning!(
@@ -171,26 +167,11 @@ impl Input {
                     "buffers without a time are placed behind the one before"
                 );
             }
-            match self.cadence.last_ns {
-                Some(last_ns) => last_ns.saturating_add(self.cadence.step_ns),
-                None => now.running_ns.unwrap_or(0),
-            }
+            self.cadence.next_ns(now)
         });
-        self.cadence.takes(running_ns, stamp.duration_ns);
+        let bytes = frame.data.len();
+        self.cadence.takes(running_ns, stamp.duration_ns, bytes);
         running_ns
-    }
-}
-
-impl Cadence {
-    fn takes(&mut self, running_ns: i64, duration_ns: Option<u64>) {
-        let since_last = self
-            .last_ns
-            .map(|last_ns| running_ns.saturating_sub(last_ns));
-        let duration_ns = duration_ns.and_then(|duration_ns| i64::try_from(duration_ns).ok());
-        if let Some(step_ns) = duration_ns.or(since_last).filter(|&step_ns| step_ns > 0) {
-            self.step_ns = step_ns;
-        }
-        self.last_ns = self.last_ns.max(Some(running_ns));
     }
 }
 

@@ -21,6 +21,7 @@
 use gst::glib;
 use gst::prelude::*;
 
+mod cadence;
 mod chunks;
 mod codec;
 mod imp;
