@@ -8,6 +8,8 @@ mod ends;
 mod errors;
 mod events;
 mod face;
+mod fed;
+mod flow;
 mod media;
 mod running;
 mod secure;

@@ -263,7 +263,8 @@ impl KvsSink {
         let Some(upload) = self.upload() else {
             return;
         };
-        if is_playing {
+        // A pipeline may have no clock at all: then its running time never tells anything.
+        if is_playing && self.obj().clock().is_some() {
             upload.timeline.clock_starts();
         }
         upload.reports.set_playing(&self.obj(), is_playing);
