@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Threads for all elements together. The work is network I/O and muxing without copies: two
-/// threads carry dozens of cameras, and one slow TLS handshake does not hold the other streams.
-const WORKER_THREADS: usize = 2;
+/// Threads for all elements together. The work is network I/O and muxing without copies, of which
+/// one thread does several Gb/s. A second one costs each frame the futex calls with which the two
+/// agree who sleeps: half of what a live stream costs in all (`cargo bench --bench live`).
+const WORKER_THREADS: usize = 1;
+/// Threads for what blocks: names that are looked up, files that are read.
+const BLOCKING_THREADS_MAX: usize = 2;
 
 /// A handle of the runtime, which is made at the first call.
 ///
@@ -23,7 +26,7 @@ pub(crate) fn handle() -> io::Result<Handle> {
             let threads = AtomicUsize::new(0);
             Builder::new_multi_thread()
                 .worker_threads(WORKER_THREADS)
-                .max_blocking_threads(WORKER_THREADS)
+                .max_blocking_threads(BLOCKING_THREADS_MAX)
                 .thread_name_fn(move || {
                     format!("gst-kvs-{}", threads.fetch_add(1, Ordering::Relaxed))
                 })
