@@ -194,7 +194,8 @@ impl ConnectionSettings {
     /// # Errors
     /// A property makes no sense; the text names it and says what to do.
     pub(crate) fn config(&self) -> Result<ConnectionConfig, ServiceError> {
-        let stream: StreamId = self.stream_name().parse()?;
+        let wrong = |error: ServiceError| ServiceError::config(format!("stream-name: {error}"));
+        let stream: StreamId = self.stream_name().parse().map_err(wrong)?;
         let mut config = ConnectionConfig::new(stream);
         config.region.clone_from(&self.region);
         config.endpoint.clone_from(&self.endpoint);
@@ -205,6 +206,7 @@ impl ConnectionSettings {
         if let Some(user_agent) = &self.user_agent {
             config.user_agent.clone_from(user_agent);
         }
+        config.check()?;
         Ok(config)
     }
 

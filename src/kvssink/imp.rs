@@ -30,6 +30,8 @@ pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 pub struct KvsSink {
     settings: Mutex<Settings>,
     uploads: Mutex<Uploads>,
+    /// A setting was changed since the current upload began.
+    is_changed: AtomicBool,
     is_playing: AtomicBool,
     key_frame_refused: AtomicBool,
 }
@@ -67,6 +69,7 @@ impl ObjectImpl for KvsSink {
 
     fn set_property(&self, _id: usize, value: &glib::Value, spec: &glib::ParamSpec) {
         lock(&self.settings).set(spec.name(), value);
+        self.is_changed.store(true, Ordering::Release);
     }
 
     fn property(&self, _id: usize, spec: &glib::ParamSpec) -> glib::Value {
@@ -164,17 +167,17 @@ impl ElementImpl for KvsSink {
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         match transition {
-            gst::StateChange::NullToReady => self.check_settings()?,
-            gst::StateChange::ReadyToPaused => self.start()?,
+            gst::StateChange::NullToReady => self.start()?,
+            gst::StateChange::ReadyToPaused => self.start_where_needed()?,
             gst::StateChange::PlayingToPaused => self.set_playing(false),
             // Before the parent deactivates the pads, which waits for their streaming threads.
-            gst::StateChange::PausedToReady => self.stop(),
+            gst::StateChange::PausedToReady | gst::StateChange::ReadyToNull => self.stop(),
             _ => {}
         }
         let success = self.parent_change_state(transition)?;
         match transition {
             gst::StateChange::PausedToPlaying => self.set_playing(true),
-            gst::StateChange::PausedToReady => self.forget(),
+            gst::StateChange::PausedToReady | gst::StateChange::ReadyToNull => self.forget(),
             _ => {}
         }
         Ok(success)
@@ -203,27 +206,14 @@ impl ElementImpl for KvsSink {
 }
 
 impl KvsSink {
-    fn check_settings(&self) -> Result<(), gst::StateChangeError> {
-        let (config, has_stream_name) = {
-            let settings = lock(&self.settings);
-            (
-                settings.connection.config(),
-                settings.connection.has_stream_name(),
-            )
-        };
-        if let Err(error) = config {
-            gst::element_imp_error!(self, gst::ResourceError::Settings, ("{error}"));
-            return Err(gst::StateChangeError);
-        }
-        if !has_stream_name {
-            let name = lock(&self.settings).connection.stream_name().to_owned();
+    /// Begins an upload; it connects in the background.
+    fn start(&self) -> Result<(), gst::StateChangeError> {
+        self.is_changed.store(false, Ordering::Release);
+        let settings = lock(&self.settings).clone();
+        if !settings.connection.has_stream_name() {
+            let name = settings.connection.stream_name();
             gst::warning!(CAT, imp = self, "stream-name is not set: {name} is taken");
         }
-        Ok(())
-    }
-
-    fn start(&self) -> Result<(), gst::StateChangeError> {
-        let settings = lock(&self.settings).clone();
         match Upload::start(&self.obj(), &settings) {
             Ok(upload) => {
                 lock(&self.uploads).current = Some(upload);
@@ -233,6 +223,20 @@ impl KvsSink {
             Err(error) => {
                 gst::element_imp_error!(self, gst::ResourceError::Settings, ("{error}"));
                 Err(gst::StateChangeError)
+            }
+        }
+    }
+
+    /// Begins an upload where there is none that can be used: it was stopped, it has failed, or
+    /// it began with other settings.
+    fn start_where_needed(&self) -> Result<(), gst::StateChangeError> {
+        let is_changed = self.is_changed.load(Ordering::Acquire);
+        match self.upload() {
+            Some(upload) if !is_changed && !upload.has_failed() => Ok(()),
+            _ => {
+                self.stop();
+                self.forget();
+                self.start()
             }
         }
     }
@@ -270,12 +274,12 @@ impl KvsSink {
         upload.reports.set_playing(&self.obj(), is_playing);
     }
 
-    /// The upload under way, or the one that waits for its end; `None` below PAUSED.
+    /// The upload under way, or the one that waits for its end; `None` in NULL, and once stopped.
     pub(super) fn upload(&self) -> Option<Arc<Upload>> {
         lock(&self.uploads).current.clone()
     }
 
-    /// The upload that takes frames; `None` below PAUSED.
+    /// The upload that takes frames; `None` in NULL, and once stopped.
     ///
     /// Media behind EOS (a seek back, the next item of a playlist) begins another upload, while
     /// the one before it waits for its last confirmations.

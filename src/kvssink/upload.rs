@@ -1,11 +1,11 @@
-//! One upload: from READY→PAUSED, or the first buffer behind an EOS, to its last confirmation.
+//! One upload: from NULL→READY, or the first buffer behind an EOS, to its last confirmation.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gst::prelude::*;
-use kvs_client::producer::{Producer, Stats, TooManyTracks, TrackFormat};
+use kvs_client::producer::{Producer, ProducerState, Stats, TooManyTracks, TrackFormat};
 use kvs_client::{Service, ServiceError};
 use kvs_media::{TrackKind, TrackNumber};
 
@@ -94,6 +94,11 @@ impl Upload {
     /// Whether [`finish`](Self::finish) was called.
     pub(super) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire)
+    }
+
+    /// Whether it cannot go on. The report thread has told why.
+    pub(super) fn has_failed(&self) -> bool {
+        self.producer.stats().state == ProducerState::Failed
     }
 
     /// Ends every wait at once. What is not confirmed by now is reported.

@@ -12,6 +12,7 @@ use kvs_protocol::name::InvalidName;
 use kvs_protocol::{Region, StreamArn, StreamName};
 
 use crate::credentials::CredentialSource;
+use crate::http::Http;
 use crate::service_error::{ErrorKind, ServiceError};
 
 /// The region where neither a setting, the environment nor the profile names one.
@@ -113,6 +114,21 @@ impl ConnectionConfig {
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
             user_agent: concat!("gst-plugin-kvs/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
+    }
+
+    /// Checks what needs no network: region, endpoint and CA file, wherever they were said.
+    ///
+    /// # Errors
+    /// One of them makes no sense; the text says which.
+    pub fn check(&self) -> Result<(), ServiceError> {
+        let resolved = Resolved::new(self, |name| std::env::var(name).ok())?;
+        if let Some(region) = &resolved.region {
+            let wrong = |why: InvalidName| {
+                ServiceError::config(format!("{region:?} is no aws-region: {why}"))
+            };
+            region.parse::<Region>().map_err(wrong)?;
+        }
+        Http::new(resolved.ca_file.as_deref()).map(drop)
     }
 }
 
@@ -323,6 +339,21 @@ mod tests {
             let error = Resolved::new(&said, env(&[])).expect_err(wrong);
             assert!(!error.to_string().contains("u:p"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_needs_no_network_is_checked_at_once() {
+        let mut said = config();
+        said.endpoint = Some("https://127.0.0.1:9".into());
+        said.region = Some("eu-west-1".into());
+        said.check().expect("nobody has to listen there");
+        said.region = Some("EU west".into());
+        let error = said.check().expect_err("no region");
+        assert!(error.to_string().contains("aws-region"), "{error}");
+        said.region = None;
+        said.ca_file = Some("/nowhere/ca.pem".into());
+        let error = said.check().expect_err("no such file");
+        assert!(error.to_string().contains("ca-file"), "{error}");
     }
 
     #[test]
