@@ -7,22 +7,13 @@ use kvs_protocol::AckError;
 use super::super::super::config::{ProducerConfig, Streaming};
 use super::super::super::event::ProducerEvent;
 use super::pair::Pair;
+use super::seeds;
 use super::service::Faults;
 use super::source::{self, Habits};
 use crate::jitter::Jitter;
 
-/// Seeds of the short run, and of the run with `KVS_LONG_TESTS=1`.
+/// Seeds of the short run and of the long one.
 const SEEDS: (u64, u64) = (1_000, 100_000);
-
-fn seeds() -> std::ops::Range<u64> {
-    if let Some(seed) = std::env::var("KVS_SEED").ok().and_then(|s| s.parse().ok()) {
-        return seed..seed + 1;
-    }
-    match std::env::var_os("KVS_LONG_TESTS") {
-        Some(_) => 0..SEEDS.1,
-        None => 0..SEEDS.0,
-    }
-}
 
 fn habits(jitter: &mut Jitter) -> Habits {
     let mut one_in = |of: u64| jitter.number().is_multiple_of(of);
@@ -67,58 +58,60 @@ fn faults(jitter: &mut Jitter) -> Faults {
     }
 }
 
+/// What was tried, told if it panics.
+struct Told(String);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.0);
+        }
+    }
+}
+
 #[test]
 fn every_frame_is_stored_or_reported() {
-    for seed in seeds() {
-        let mut jitter = Jitter::new(seed);
-        let habits = habits(&mut jitter);
-        let small = jitter.number().is_multiple_of(4);
-        let mut config = ProducerConfig {
-            storage_bytes_max: if small { 60_000 } else { 128 << 20 },
-            rotation_period: Duration::from_secs(5 + jitter.number() % 60),
-            first_contact: Duration::from_secs(600),
-            ..ProducerConfig::default()
-        };
-        let mut frames = source::frames(&habits, &mut jitter);
-        // A file is there at once.
-        let file = jitter.number().is_multiple_of(4);
-        if file {
-            config.streaming = Streaming::Offline;
-            frames.iter_mut().for_each(|(at, _)| *at = Duration::ZERO);
-        }
-        let sent = frames.len();
-        let mut pair = Pair::new(config, faults(&mut jitter), frames, seed);
-        // The seed is told first, since any of these may panic.
-        let told = format!("seed {seed}: {habits:?} {:?}", pair.faults);
-        let run = std::panic::AssertUnwindSafe(|| pair.run());
-        if let Err(panic) = std::panic::catch_unwind(run) {
-            eprintln!("{told}");
-            std::panic::resume_unwind(panic);
-        }
+    seeds::each(seeds::seeds(SEEDS.0, SEEDS.1), survive);
+}
 
-        let missing = pair.missing();
-        assert!(missing.is_empty(), "{told}: {missing:?} are lost");
-        let reported: u64 = pair.reported.iter().map(|span| span.frames).sum();
-        let gone = (sent - pair.service.stored.len()) as u64;
-        assert!(gone <= reported, "{told}: {gone} lost, {reported} reported");
-        let stats = pair.session.stats();
-        assert_eq!(stats.frames_in, sent as u64, "{told}");
-        let ended = |event: &ProducerEvent| matches!(event, ProducerEvent::Drained { .. });
-        assert!(pair.events.iter().any(ended), "{told}: no good end");
-        // Five a second is what the service takes; the back-off stays far below it.
-        let elapsed = pair.now.duration_since(pair.start).as_millis() as u64;
-        assert!(
-            pair.connects <= 2 + elapsed / 200,
-            "{told}: {} requests",
-            pair.connects
-        );
-        // Two fragments beside the bound: one on its way, one that grows.
-        if small && !file {
-            assert!(
-                pair.bytes_max < 60_000 + 600_000,
-                "{told}: {} bytes",
-                pair.bytes_max
-            );
-        }
+/// One bad day.
+fn survive(seed: u64) {
+    let mut jitter = Jitter::new(seed);
+    let habits = habits(&mut jitter);
+    let small = jitter.number().is_multiple_of(4);
+    let mut config = ProducerConfig {
+        storage_bytes_max: if small { 60_000 } else { 128 << 20 },
+        rotation_period: Duration::from_secs(5 + jitter.number() % 60),
+        first_contact: Duration::from_secs(600),
+        ..ProducerConfig::default()
+    };
+    let mut frames = source::frames(&habits, &mut jitter);
+    // A file is there at once.
+    let file = jitter.number().is_multiple_of(4);
+    if file {
+        config.streaming = Streaming::Offline;
+        frames.iter_mut().for_each(|(at, _)| *at = Duration::ZERO);
+    }
+    let sent = frames.len();
+    let mut pair = Pair::new(config, faults(&mut jitter), frames, seed);
+    let _told = Told(format!("seed {seed}: {habits:?} {:?}", pair.faults));
+    pair.run();
+
+    let missing = pair.missing();
+    assert!(missing.is_empty(), "{missing:?} are lost");
+    let reported: u64 = pair.reported.iter().map(|span| span.frames).sum();
+    let gone = (sent - pair.service.stored.len()) as u64;
+    assert!(gone <= reported, "{gone} lost, {reported} reported");
+    assert_eq!(pair.session.stats().frames_in, sent as u64);
+    let ended = |event: &ProducerEvent| matches!(event, ProducerEvent::Drained { .. });
+    assert!(pair.events.iter().any(ended), "no good end");
+    // Five a second is what the service takes; the back-off stays far below it.
+    let elapsed = pair.now.duration_since(pair.start).as_millis() as u64;
+    let connects = pair.connects;
+    assert!(connects <= 2 + elapsed / 200, "{connects} requests");
+    // Two fragments beside the bound: one on its way, one that grows.
+    if small && !file {
+        let bytes = pair.bytes_max;
+        assert!(bytes < 60_000 + 600_000, "{bytes} bytes");
     }
 }

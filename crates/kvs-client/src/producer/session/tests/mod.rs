@@ -3,5 +3,6 @@
 mod faults;
 mod pair;
 mod rules;
+mod seeds;
 mod service;
 mod source;
