@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use kvs_server::clock::SimulatedClock;
+use kvs_server::store::disk::simulated::SimulatedDisk;
+use kvs_server::store::random::SeededRandom;
 use kvs_server::store::{Query, Store, StoreConfig, StoreError, TimeOrigin};
 
 mod store;
@@ -154,6 +156,34 @@ fn numbers_and_times_never_go_back() {
         let number = store.begin_fragment(stream, 9).expect("it exists");
         assert_eq!(number.sequence, sequence);
     }
+}
+
+#[test]
+fn times_never_go_back_behind_what_recovery_finds() {
+    let disk = SimulatedDisk::new(1);
+    let open = |disk: &SimulatedDisk| {
+        let clock = Arc::new(SimulatedClock::new(NOW_MS));
+        let random = Arc::new(SeededRandom::new(1));
+        Store::open_on(
+            &StoreConfig::in_memory(),
+            Arc::new(disk.clone()),
+            clock,
+            random,
+        )
+    };
+    let store = open(&disk).expect("it is new");
+    let stream = store.create_stream(new_stream("cam")).expect("it is new");
+    let late = NOW_MS + 10_000;
+    let number = store.begin_fragment(stream.id, late).expect("it exists");
+    wait(store.append(fragment(stream.id, number, 10))).expect("there is room");
+    // The row is not durable yet, and the clock is set back.
+    let disk = disk.power_cut();
+    drop(store);
+    let store = open(&disk).expect("it survives");
+    let next = store.begin_fragment(stream.id, NOW_MS).expect("it exists");
+    assert!(next.server_ms >= late, "{next:?}");
+    wait(store.append(fragment(stream.id, next, 10))).expect("there is room");
+    assert_eq!(store.check(true).expect("it can be checked"), []);
 }
 
 #[test]

@@ -59,6 +59,11 @@ pub(super) fn recover(shared: &Shared) -> Result<u32, StoreError> {
             })
         })?;
     }
+    for row in &found.rows {
+        if let Ok(stream) = shared.stream(row.stream) {
+            stream.goes_on_from(row.number.server_ms);
+        }
+    }
     if found.changes() {
         tracing::info!(
             fragments = found.rows.len(),

@@ -83,6 +83,15 @@ impl StreamState {
         key.map_err(|what| StoreError::StreamKey(what.clone()))
     }
 
+    /// The next fragment's server time is not before this one.
+    pub(super) fn goes_on_from(&self, server_ms: u64) {
+        // Whoever holds the lock is giving out a number, hence knows the newest one; it may wait
+        // for the very thread that recovers.
+        if let Ok(mut numbers) = self.numbers.try_lock() {
+            numbers.server_ms = numbers.server_ms.max(server_ms);
+        }
+    }
+
     pub(super) fn is_deleted(&self) -> bool {
         self.deleted.load(Ordering::Acquire)
     }
