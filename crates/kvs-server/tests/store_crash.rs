@@ -25,6 +25,7 @@ fn open(disk: &SimulatedDisk, clock: &Arc<SimulatedClock>, seed: u64) -> Result<
     let config = StoreConfig {
         bytes_max: None,
         segment_bytes: 256 << 10,
+        reserve_bytes: 8 << 10,
         ..StoreConfig::in_memory()
     };
     let random = Arc::new(SeededRandom::new(seed));
@@ -381,32 +382,4 @@ fn a_deleted_streams_key_occurs_nowhere() {
             .any(|window| window == keys[0]);
         assert!(!holds, "the wrapped key is there");
     }
-}
-
-#[test]
-fn a_nearly_full_disk_refuses_fragments_and_goes_on_by_itself() {
-    let clock = clock();
-    let disk = SimulatedDisk::new(1);
-    let config = StoreConfig {
-        free_bytes_min: 1000,
-        ..StoreConfig::in_memory()
-    };
-    let random = Arc::new(SeededRandom::new(1));
-    let store = Store::open_on(&config, Arc::new(disk.clone()), clock, random).expect("it is new");
-    let stream = store
-        .create_stream(new_stream("cam"))
-        .expect("it is new")
-        .id;
-    let append = || {
-        let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
-        wait(store.append(fragment(stream, number, 10)))
-    };
-    store.health().expect("there is room");
-    disk.set_free_bytes(999);
-    let refused = append().expect_err("there is no room");
-    assert_eq!(refused.ack_error().id(), 5001);
-    assert!(matches!(store.health(), Err(StoreError::DiskFull)));
-    disk.set_free_bytes(1000);
-    store.health().expect("there is room again");
-    append().expect("there is room again");
 }

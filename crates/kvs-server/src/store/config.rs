@@ -10,6 +10,8 @@ pub const SEGMENT_BYTES: u64 = 256 << 20;
 const MEMORY_SEGMENT_BYTES: u64 = 16 << 20;
 /// Below this, fragments are refused while deletes can still commit.
 const FREE_BYTES_MIN: u64 = 256 << 20;
+/// What the index of some million fragments rewrites while a stream of them is deleted.
+const RESERVE_BYTES: u64 = 64 << 20;
 
 /// Where the fragments go, with what bounds.
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub struct StoreConfig {
     pub bytes_max: Option<u64>,
     /// Fragments are refused when the disk has less room than this.
     pub free_bytes_min: u64,
+    /// Room that is held back for deletes on a full disk; 0 holds none.
+    pub reserve_bytes: u64,
     /// The size of a segment, which a single record may not exceed.
     pub segment_bytes: u64,
 }
@@ -35,6 +39,7 @@ impl StoreConfig {
             master_key: None,
             bytes_max: None,
             free_bytes_min: FREE_BYTES_MIN,
+            reserve_bytes: RESERVE_BYTES,
             segment_bytes: SEGMENT_BYTES,
         }
     }
@@ -46,6 +51,7 @@ impl StoreConfig {
             master_key: None,
             bytes_max: Some(MEMORY_BYTES_MAX),
             free_bytes_min: 0,
+            reserve_bytes: 0,
             segment_bytes: MEMORY_SEGMENT_BYTES.max(super::fragment::RECORD_BYTES_MAX),
         }
     }

@@ -11,6 +11,7 @@ use super::error::StoreError;
 use super::index::{Changes, Reserved, Row};
 use super::reclaim::Reclaim;
 use super::record::BLOCK_BYTES;
+use super::reserve::ReserveFile;
 use super::segments::{self, Place, Tail};
 use super::state::{RESERVED_NUMBERS, Shared};
 use super::stream::StreamId;
@@ -28,6 +29,7 @@ pub(super) struct Engine {
     pub(super) shared: Arc<Shared>,
     bytes_max: Option<u64>,
     free_bytes_min: u64,
+    reserve: ReserveFile,
     segment_bytes: u64,
     tail: Tail,
     /// The blocks in use of each segment, as the index has them.
@@ -57,6 +59,7 @@ impl Engine {
     pub(super) fn open(shared: Arc<Shared>, config: &StoreConfig) -> Result<Self, StoreError> {
         let mut engine = Self {
             checkpoint_ms: shared.clock.monotonic_ms(),
+            reserve: ReserveFile::open(shared.disk.as_ref(), config.reserve_bytes)?,
             shared,
             bytes_max: config.bytes_max,
             free_bytes_min: config.free_bytes_min,
@@ -69,6 +72,7 @@ impl Engine {
             dirty: false,
             broken: false,
         };
+        engine.release_reserve(true);
         engine.open_index()?;
         Ok(engine)
     }
@@ -99,6 +103,7 @@ impl Engine {
         for segment in segments::list(self.shared.disk.as_ref())? {
             self.live.entry(segment).or_insert(0);
         }
+        self.make_reserve();
         self.unlink_empty();
         self.reclaim_places(self.shared.snapshot()?.free()?);
         Ok(())
@@ -124,6 +129,8 @@ impl Engine {
     }
 
     fn store_group(&mut self, group: Group) {
+        let changes = group.changes_index() || self.has_more() || self.dirty || self.broken;
+        self.release_reserve(changes);
         if self.broken
             && let Err(error) = self.open_index()
         {
@@ -174,6 +181,23 @@ impl Engine {
         if let Some(act) = act {
             acts::perform(self, act);
         }
+        self.make_reserve();
+    }
+
+    /// Before a change of the index that may not find its room.
+    fn release_reserve(&mut self, changes: bool) {
+        let disk = self.shared.disk.as_ref();
+        let needed = |free| self.reserve.is_needed(free);
+        if changes && disk.free_bytes().is_ok_and(needed) {
+            self.reserve.release(disk);
+        }
+    }
+
+    fn make_reserve(&mut self) {
+        if !self.broken && !self.shared.health.has_failed() {
+            let disk = self.shared.disk.as_ref();
+            self.reserve.make_where_room(disk, self.free_bytes_min);
+        }
     }
 
     /// The index can no longer be trusted to say what is committed.
@@ -181,6 +205,8 @@ impl Engine {
         tracing::error!(%error, "the index failed");
         self.shared.health.failed(error);
         self.broken = true;
+        // It may have been for want of room that the disk does not tell, as with a quota.
+        self.reserve.release(self.shared.disk.as_ref());
     }
 
     /// Tries, after a failure and while nobody appends, whether the disk works again.
@@ -195,6 +221,8 @@ impl Engine {
                 tracing::info!("the disk works again");
                 shared.health.succeeded();
             }
+            // Once it has failed, the index refuses everything until it is opened again.
+            Err(error @ StoreError::Index(_)) => self.fail(&error),
             Err(error) => tracing::debug!(%error, "the disk does not work yet"),
         }
     }

@@ -94,10 +94,7 @@ fn initialise(disk: &dyn Disk, master_key_mark: u64) -> Result<(), StoreError> {
     disk.create_dir(KEYS).map_err(&making)?;
     disk.create_dir(SEGMENTS).map_err(&making)?;
     // What an interrupted first start left.
-    match disk.unlink(INDEX_FILE) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(making(error)),
-        _ => {}
-    }
+    disk::unlink_if_there(disk, INDEX_FILE).map_err(&making)?;
     Index::create(disk, master_key_mark)?;
     disk.sync_dir("").map_err(&making)?;
     let text = format!("{FORMAT_LABEL}{FORMAT_VERSION}\n");

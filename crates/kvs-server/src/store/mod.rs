@@ -26,6 +26,7 @@ mod reader;
 mod reclaim;
 mod record;
 mod recovery;
+mod reserve;
 mod segments;
 mod state;
 mod stream;

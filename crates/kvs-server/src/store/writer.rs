@@ -75,6 +75,13 @@ pub(super) struct Group {
     pub(super) act: Option<Act>,
 }
 
+impl Group {
+    /// Whether it comes to more than fragments, which a full disk refuses.
+    pub(super) fn changes_index(&self) -> bool {
+        !self.reserves.is_empty() || !self.reclaimed.is_empty() || self.act.is_some()
+    }
+}
+
 /// Works until it is told to close.
 pub(super) fn run(mut engine: Engine, commands: &Receiver<Command>) {
     loop {

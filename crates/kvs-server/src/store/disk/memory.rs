@@ -114,6 +114,10 @@ impl DiskFile for MemoryFile {
         Ok(())
     }
 
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.with(|file| file.set_len(len));
         Ok(())

@@ -68,6 +68,9 @@ pub trait DiskFile: Debug + Send + Sync + 'static {
     /// Writes all of `bytes`; a file that is shorter than `offset` is zeros up to there.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
+    /// Takes room on the disk for the first `len` bytes, which then are zeros; for a new file.
+    fn allocate(&self, len: u64) -> io::Result<()>;
+
     /// Cuts the file, or adds zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
@@ -99,6 +102,14 @@ pub(super) fn read_whole(disk: &dyn Disk, path: &str) -> io::Result<Vec<u8>> {
 /// What the name of a small file ends with until it is whole.
 pub(super) const FRESH: &str = ".new";
 
+/// Takes a name away that may be there.
+pub(super) fn unlink_if_there(disk: &dyn Disk, path: &str) -> io::Result<()> {
+    match disk.unlink(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Makes a small file that is there whole or not at all, also after a power cut. `folder` ends with
 /// `/` or is empty.
 pub(super) fn write_whole(
@@ -108,10 +119,7 @@ pub(super) fn write_whole(
     bytes: &[u8],
 ) -> io::Result<()> {
     let fresh = format!("{folder}{name}{FRESH}");
-    match disk.unlink(&fresh) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    unlink_if_there(disk, &fresh)?;
     let file = disk.create(&fresh)?;
     file.write_at(0, bytes)?;
     file.sync_data()?;

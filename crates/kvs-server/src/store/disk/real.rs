@@ -110,6 +110,19 @@ impl DiskLock for RealLock {}
 #[derive(Debug)]
 struct RealFile(File);
 
+impl RealFile {
+    /// Takes room where the file system cannot promise it.
+    fn write_zeros(&self, len: u64) -> io::Result<()> {
+        const PIECE_BYTES: u64 = 1 << 20;
+        let zeros = vec![0; PIECE_BYTES as usize];
+        let pieces = (0..len).step_by(zeros.len());
+        { pieces }.try_for_each(|at| {
+            let piece = (len - at).min(PIECE_BYTES) as usize;
+            self.0.write_all_at(&zeros[..piece], at)
+        })
+    }
+}
+
 impl DiskFile for RealFile {
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
@@ -121,6 +134,14 @@ impl DiskFile for RealFile {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len) {
+            Ok(()) => Ok(()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.write_zeros(len),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -40,7 +40,8 @@ struct State {
     fault: Option<(u64, Fault)>,
     dead: bool,
     ignore_sync_data: bool,
-    free_bytes: u64,
+    /// What it holds in all.
+    capacity_bytes: u64,
     locked: bool,
     files: Vec<FileState>,
     /// Names as the running system sees them.
@@ -56,6 +57,8 @@ struct FileState {
     visible: SparseBytes,
     durable: SparseBytes,
     pending: Vec<Change>,
+    /// What was taken for it, written or not.
+    allocated_bytes: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -140,7 +143,7 @@ impl State {
             fault: None,
             dead: false,
             ignore_sync_data: false,
-            free_bytes: u64::MAX,
+            capacity_bytes: u64::MAX,
             locked: false,
             files: Vec::new(),
             names: BTreeMap::new(),
@@ -172,6 +175,20 @@ impl State {
             return Err(io::Error::other("simulated fault"));
         }
         Ok(())
+    }
+
+    fn used_bytes(&self) -> u64 {
+        let files = self.names.values().map(|id| &self.files[*id]);
+        let bytes = |file: &FileState| file.visible.page_bytes().max(file.allocated_bytes);
+        files.map(bytes).sum()
+    }
+
+    fn take_room(&self, bytes: u64) -> io::Result<()> {
+        let full = bytes > 0 && bytes > self.capacity_bytes.saturating_sub(self.used_bytes());
+        match full {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
     }
 
     fn rename(&mut self, change: NameChange) {
@@ -217,9 +234,10 @@ impl SimulatedDisk {
         self.state().ignore_sync_data = ignore;
     }
 
-    /// What `free_bytes` will answer.
+    /// Leaves this much room; somebody else has taken the rest, or given it back.
     pub fn set_free_bytes(&self, bytes: u64) {
-        self.state().free_bytes = bytes;
+        let mut state = self.state();
+        state.capacity_bytes = state.used_bytes().saturating_add(bytes);
     }
 
     /// Ends the process: every further call on this disk fails, and the disk that is returned has
@@ -230,7 +248,7 @@ impl SimulatedDisk {
         let random = SeededRandom::new(state.random.next_u64());
         Self::with(State {
             random,
-            free_bytes: state.free_bytes,
+            capacity_bytes: state.capacity_bytes,
             files: state.files.clone(),
             durable_names: state.durable_names.clone(),
             names: state.names.clone(),
@@ -367,7 +385,7 @@ impl Disk for SimulatedDisk {
     fn free_bytes(&self) -> io::Result<u64> {
         let mut state = self.state();
         state.call(false)?;
-        Ok(state.free_bytes)
+        Ok(state.capacity_bytes.saturating_sub(state.used_bytes()))
     }
 
     fn lock(&self, _path: &str) -> io::Result<Option<Box<dyn DiskLock>>> {
@@ -418,12 +436,25 @@ impl DiskFile for SimulatedFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.call(|file| {
-            file.change(Change::Write {
-                offset,
-                bytes: bytes.to_vec(),
-            });
-        })
+        let mut state = self.disk.state();
+        state.call(false)?;
+        let missing = state.files[self.id]
+            .visible
+            .missing_bytes(offset, bytes.len() as u64);
+        state.take_room(missing)?;
+        let bytes = bytes.to_vec();
+        state.files[self.id].change(Change::Write { offset, bytes });
+        Ok(())
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.call(false)?;
+        state.take_room(len)?;
+        let file = &mut state.files[self.id];
+        file.allocated_bytes = len;
+        file.change(Change::SetLen(len));
+        Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

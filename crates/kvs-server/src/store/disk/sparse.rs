@@ -35,6 +35,17 @@ impl SparseBytes {
         self.len
     }
 
+    /// What it takes on a disk.
+    pub(super) fn page_bytes(&self) -> u64 {
+        (self.pages.len() * PAGE_BYTES) as u64
+    }
+
+    /// What a write there would take more.
+    pub(super) fn missing_bytes(&self, offset: u64, len: u64) -> u64 {
+        let missing = spans(offset, len).filter(|span| !self.pages.contains_key(&span.page));
+        (missing.count() * PAGE_BYTES) as u64
+    }
+
     pub(super) fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let len = out.len() as u64;
         if offset.checked_add(len).is_none_or(|end| end > self.len) {
