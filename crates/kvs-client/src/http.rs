@@ -17,6 +17,10 @@ use tokio_rustls::TlsConnector;
 
 use crate::service_error::{ErrorKind, ServiceError};
 
+mod any_thread;
+
+use any_thread::AnyThread;
+
 /// A connection to the service, plain or TLS.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug {}
 
@@ -78,10 +82,11 @@ impl Http {
             }
         };
         let made = OnceLock::new();
+        let secure = SharedHttpClient::new(SecureClient { extra_pem, made });
         Ok(Self {
             extra,
             plain: OnceLock::new(),
-            secure: SharedHttpClient::new(SecureClient { extra_pem, made }),
+            secure: SharedHttpClient::new(AnyThread(secure)),
             tls: OnceLock::new(),
         })
     }
@@ -90,6 +95,7 @@ impl Http {
     pub(crate) fn client(&self, base_url: Option<&str>) -> SharedHttpClient {
         if base_url.is_some_and(|url| url.starts_with("http:")) {
             let plain = || aws_smithy_http_client::Builder::new().build_http();
+            let plain = || SharedHttpClient::new(AnyThread(plain()));
             return self.plain.get_or_init(plain).clone();
         }
         self.secure.clone()

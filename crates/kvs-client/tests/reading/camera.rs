@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kvs_client::{ConnectionConfig, CredentialSource, Item, NewStream, Secret, Service};
-use kvs_client::{ServiceError, StaticCredentials};
+use kvs_client::StaticCredentials;
+use kvs_client::{ConnectionConfig, CredentialSource, NewStream, Secret, Service};
 use kvs_media::mkv::{Muxer, MuxerSettings, Tag};
 use kvs_media::{Frame, FrameData, ProducerTime, Track, TrackKind, TrackNumber, VideoFormat};
 use kvs_server::store::StoreError;
@@ -183,11 +183,9 @@ impl Camera {
     }
 }
 
-/// Waits for an item, but not for ever.
-pub(crate) async fn in_time(
-    item: impl Future<Output = Result<Item, ServiceError>>,
-) -> Result<Item, ServiceError> {
-    tokio::time::timeout(PATIENCE, item)
+/// Waits, but not for ever.
+pub(crate) async fn in_time<T>(event: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, event)
         .await
-        .expect("an item in time")
+        .expect("it happens in time")
 }

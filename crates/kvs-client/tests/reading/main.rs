@@ -3,4 +3,5 @@
 mod archive;
 mod camera;
 mod control;
+mod dropped;
 mod live;
