@@ -210,16 +210,20 @@ impl LiveStream {
         self.deleted.subscribe()
     }
 
-    /// Begins a fragment under the number that `give_out` makes.
+    /// Begins a fragment under the number that `give_out` makes, if it has one at hand: the ring is
+    /// locked meanwhile.
     pub(crate) fn begin(
         &self,
         producer_ms: u64,
         header: Bytes,
-        give_out: impl FnOnce() -> Result<FragmentParts, StoreError>,
-    ) -> Result<Arc<Fragment>, StoreError> {
+        give_out: impl FnOnce() -> Result<Option<FragmentParts>, StoreError>,
+    ) -> Result<Option<Arc<Fragment>>, StoreError> {
         let mut ring = lock(&self.ring);
+        let Some(number) = give_out()? else {
+            return Ok(None);
+        };
         let fragment = Arc::new(Fragment {
-            number: give_out()?,
+            number,
             producer_ms,
             header,
             growth: Mutex::default(),
@@ -228,7 +232,7 @@ impl LiveStream {
         self.count(&mut ring, fragment.header.len() as u64);
         drop(ring);
         self.tick();
-        Ok(fragment)
+        Ok(Some(fragment))
     }
 
     /// Adds whole elements at the end of a fragment.

@@ -159,6 +159,24 @@ fn numbers_and_times_never_go_back() {
 }
 
 #[test]
+fn on_a_disk_that_hangs_nobody_waits_for_a_number_unasked() {
+    let (store, _) = in_memory();
+    let stream = store
+        .create_stream(new_stream("cam"))
+        .expect("it is new")
+        .id;
+    let hangs = store.hold();
+    let try_begin = || store.try_begin_fragment(stream, NOW_MS).expect("it exists");
+    let reserved = std::iter::from_fn(try_begin).count();
+    assert_eq!(reserved, 1000);
+    assert_eq!(try_begin(), None);
+    drop(hangs);
+    store.prepare(stream).expect("the disk answers");
+    let next = try_begin().expect("there are more");
+    assert_eq!(next.sequence, 1001);
+}
+
+#[test]
 fn times_never_go_back_behind_what_recovery_finds() {
     let disk = SimulatedDisk::new(1);
     let open = |disk: &SimulatedDisk| {

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::live::{Fragment, LiveStream, Session as Place};
 use crate::server::turned_true;
 use crate::store::{NewFragment, StoreError, StreamId};
+use crate::stored::ask;
 
 /// How long the body is still read after an error, so that the last ack is not lost to a reset.
 const LINGER: Duration = Duration::from_secs(2);
@@ -271,7 +272,6 @@ impl Session {
         if self.deadlines.stop.is_some() {
             return self.lost("the server stops").map(drop);
         }
-        let store = self.app.store();
         let producer_ms = beginning
             .time
             .as_ms()
@@ -281,10 +281,8 @@ impl Session {
             return Err(Refused::new(AckError::InvalidProducerTimestamp, why));
         }
         let fragment = self
-            .live
-            .begin(producer_ms, beginning.header, || {
-                store.begin_fragment(self.settings.stream, beginning.arrived_ms)
-            })
+            .number(producer_ms, &beginning)
+            .await
             .map_err(|error| Refused::new(error.ack_error(), error.to_string()))?;
         let acked = AckedFragment {
             timecode: beginning.timecode,
@@ -299,6 +297,23 @@ impl Session {
             share,
         });
         Ok(())
+    }
+
+    /// Gives the fragment its number and its place in the ring.
+    async fn number(
+        &mut self,
+        producer_ms: u64,
+        beginning: &Beginning,
+    ) -> Result<Arc<Fragment>, StoreError> {
+        let (store, stream) = (self.app.store(), self.settings.stream);
+        loop {
+            let header = beginning.header.clone();
+            let give_out = || store.try_begin_fragment(stream, beginning.arrived_ms);
+            if let Some(fragment) = self.live.begin(producer_ms, header, give_out)? {
+                return Ok(fragment);
+            }
+            ask(store, move |store| store.prepare(stream)).await?;
+        }
     }
 
     fn grow(&mut self, bytes: Bytes) {

@@ -196,8 +196,8 @@ impl Store {
         self.0.shared.stream(id).ok().map(|stream| stream.info())
     }
 
-    /// Sees to it that the next `begin_fragment` need not wait. Blocks for a sync where it would
-    /// have.
+    /// Sees to it that the next [`try_begin_fragment`](Self::try_begin_fragment) gives a number.
+    /// Blocks for a sync where none is reserved.
     pub fn prepare(&self, stream: StreamId) -> Result<(), StoreError> {
         let live = self.0.shared.stream(stream)?;
         if live.key().is_err() {
@@ -223,45 +223,54 @@ impl Store {
     /// The number of a fragment that arrived at `server_ms`. Numbers and their times only grow, and
     /// none is given out twice, whether its fragment is stored or not.
     ///
-    /// Blocks for a sync where no number is reserved: at the first after the start of the server
-    /// (see [`prepare`](Self::prepare)), else only where they are used faster than the disk syncs.
-    pub fn begin_fragment(
+    /// `None` where no number is reserved, which [`prepare`](Self::prepare) changes: at the first
+    /// after the start of the server, else only where they are used faster than the disk syncs.
+    pub fn try_begin_fragment(
         &self,
         stream: StreamId,
         server_ms: u64,
-    ) -> Result<FragmentParts, StoreError> {
+    ) -> Result<Option<FragmentParts>, StoreError> {
         let live = self.0.shared.stream(stream)?;
         live.key()?;
         let mut numbers = lock(&live.numbers);
         let sequence = numbers.sequence;
         let server_ms = server_ms.max(numbers.server_ms);
-        let reserve = |reply| {
-            Command::Reserve(Reserve {
+        let reserved = live.reserved.load(Ordering::Acquire);
+        if reserved < sequence {
+            return Ok(None);
+        }
+        if reserved == sequence + NUMBERS_LEFT_MIN {
+            // A writer that has ended says so where somebody waits for it.
+            let _ = self.0.commands.send(Command::Reserve(Reserve {
                 stream,
                 server_ms,
-                reply,
-            })
-        };
-        while live.reserved.load(Ordering::Acquire) < sequence {
-            self.ask(|reply| reserve(Some(reply)))?;
-            if live.is_deleted() {
-                return Err(StoreError::NoStream);
-            }
-        }
-        if live.reserved.load(Ordering::Acquire) == sequence + NUMBERS_LEFT_MIN {
-            // A writer that has ended says so where somebody waits for it.
-            let _ = self.0.commands.send(reserve(None));
+                reply: None,
+            }));
         }
         numbers.sequence += 1;
         numbers.server_ms = server_ms;
         let mut random = [0; 4];
         self.0.shared.random.fill(&mut random);
         let random = u32::from_le_bytes(random) >> 4;
-        Ok(FragmentParts {
+        Ok(Some(FragmentParts {
             sequence,
             server_ms,
             random,
-        })
+        }))
+    }
+
+    /// The same, and blocks for a sync where no number is reserved.
+    pub fn begin_fragment(
+        &self,
+        stream: StreamId,
+        server_ms: u64,
+    ) -> Result<FragmentParts, StoreError> {
+        loop {
+            if let Some(number) = self.try_begin_fragment(stream, server_ms)? {
+                return Ok(number);
+            }
+            self.prepare(stream)?;
+        }
     }
 
     /// Stores a fragment; when the future resolves to `Ok`, PERSISTED may be said of it.

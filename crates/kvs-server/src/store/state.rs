@@ -44,6 +44,7 @@ pub(super) struct StreamState {
     /// Or what is wrong with it.
     key: Result<Key, String>,
     pub(super) deleted: AtomicBool,
+    /// Held while a number is given out, never while somebody waits.
     pub(super) numbers: Mutex<Numbers>,
     /// Numbers up to here may be given out.
     pub(super) reserved: AtomicU64,
@@ -85,11 +86,8 @@ impl StreamState {
 
     /// The next fragment's server time is not before this one.
     pub(super) fn goes_on_from(&self, server_ms: u64) {
-        // Whoever holds the lock is giving out a number, hence knows the newest one; it may wait
-        // for the very thread that recovers.
-        if let Ok(mut numbers) = self.numbers.try_lock() {
-            numbers.server_ms = numbers.server_ms.max(server_ms);
-        }
+        let mut numbers = lock(&self.numbers);
+        numbers.server_ms = numbers.server_ms.max(server_ms);
     }
 
     pub(super) fn is_deleted(&self) -> bool {
