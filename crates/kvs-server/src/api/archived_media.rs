@@ -45,15 +45,15 @@ pub(crate) async fn list_fragments(
         }
     };
     let id = stream.id;
-    let mut found = ask(app.store(), move |store| store.find(id, query)).await?;
-    let more = found.len() > request.max_results;
-    found.truncate(request.max_results);
+    let mut page = ask(app.store(), move |store| store.find(id, query)).await?;
+    let more = page.fragments.len() > request.max_results;
+    page.fragments.truncate(request.max_results);
+    let last = page.fragments.last().filter(|_| more);
+    // A page may be short, even empty, and not the last.
+    let goes_on = last.or(page.stopped.as_ref());
     json(&ListedFragments {
-        next_token: found
-            .last()
-            .filter(|_| more)
-            .map(|last| page_token::of_fragments(stream.id, &query, last)),
-        fragments: found.iter().map(listed).collect(),
+        next_token: goes_on.map(|after| page_token::of_fragments(stream.id, &query, after)),
+        fragments: page.fragments.iter().map(listed).collect(),
     })
 }
 

@@ -69,8 +69,17 @@ pub struct Query {
     pub from_ms: u64,
     /// The latest start, inclusive.
     pub to_ms: u64,
-    /// Goes on behind the last fragment of the page before.
+    /// Goes on behind the last fragment of the page before, or where that one stopped.
     pub after: Option<FragmentInfo>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// In order; fewer than the limit are all there are, unless it stopped.
+    pub fragments: Vec<FragmentInfo>,
+    /// It had to pass over too many fragments past their retention, and goes on behind this place.
+    pub stopped: Option<FragmentInfo>,
 }

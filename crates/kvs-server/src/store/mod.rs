@@ -57,7 +57,7 @@ pub(crate) use damage::damaged;
 pub use check::{Invariant, Violation, check};
 pub use config::{MEMORY_BYTES_MAX, SEGMENT_BYTES, StoreConfig};
 pub use error::StoreError;
-pub use fragment::{FragmentInfo, NewFragment, Query, RECORD_BYTES_MAX, TimeOrigin};
+pub use fragment::{FragmentInfo, NewFragment, Page, Query, RECORD_BYTES_MAX, TimeOrigin};
 pub use reader::FragmentReader;
 pub use stream::{NewStream, Stream, StreamId};
 

@@ -6,8 +6,8 @@ use kvs_protocol::FragmentParts;
 
 use super::Store;
 use super::error::StoreError;
-use super::fragment::{FragmentInfo, Query, TimeOrigin};
-use super::index::Row;
+use super::fragment::{FragmentInfo, Page, Query, TimeOrigin};
+use super::index::{PASSED_ROWS_MAX, Row};
 use super::reader::FragmentReader;
 use super::state::StreamState;
 use super::stream::StreamId;
@@ -27,23 +27,29 @@ impl Store {
         from: (u64, u64),
     ) -> Result<Option<FragmentInfo>, StoreError> {
         let (_, floor_ms) = self.readable(stream)?;
-        let from = match origin {
-            TimeOrigin::Server => from.max((floor_ms, 0)),
-            TimeOrigin::Producer => from,
-        };
+        let snapshot = self.0.shared.snapshot()?;
         let mut first = None;
-        self.0
-            .shared
-            .snapshot()?
-            .range(stream, origin, from, u64::MAX, |row| {
-                first = (row.number.server_ms >= floor_ms).then(|| row.info());
-                first.is_none()
-            })?;
+        let all = (u64::MAX, floor_ms);
+        let stopped = snapshot.range(stream, origin, from, all, |row| {
+            first = Some(row.info());
+            false
+        })?;
+        let Some(stopped) = stopped else {
+            return Ok(first);
+        };
+        // The producer's clock seldom goes back: behind so many fragments past their retention
+        // lies the oldest one that is not.
+        let mut passed = 0;
+        snapshot.range(stream, TimeOrigin::Server, (0, 0), all, |row| {
+            passed += 1;
+            first = (row.producer_ms >= stopped.producer_ms).then(|| row.info());
+            first.is_none() && passed < PASSED_ROWS_MAX
+        })?;
         Ok(first)
     }
 
     /// Fragments by their start, a page of them. Blocks.
-    pub fn find(&self, stream: StreamId, query: Query) -> Result<Vec<FragmentInfo>, StoreError> {
+    pub fn find(&self, stream: StreamId, query: Query) -> Result<Page, StoreError> {
         let (_, floor_ms) = self.readable(stream)?;
         let behind = |after: FragmentInfo| {
             (
@@ -51,21 +57,17 @@ impl Store {
                 after.number.sequence.saturating_add(1),
             )
         };
-        let mut from = query.after.map_or((0, 0), behind).max((query.from_ms, 0));
-        if query.origin == TimeOrigin::Server {
-            from = from.max((floor_ms, 0));
-        }
-        let mut found = Vec::new();
+        let from = query.after.map_or((0, 0), behind).max((query.from_ms, 0));
+        let mut page = Page::default();
         if query.limit > 0 {
             let snapshot = self.0.shared.snapshot()?;
-            snapshot.range(stream, query.origin, from, query.to_ms, |row| {
-                if row.number.server_ms >= floor_ms {
-                    found.push(row.info());
-                }
-                found.len() < query.limit
+            let bounds = (query.to_ms, floor_ms);
+            page.stopped = snapshot.range(stream, query.origin, from, bounds, |row| {
+                page.fragments.push(row.info());
+                page.fragments.len() < query.limit
             })?;
         }
-        Ok(found)
+        Ok(page)
     }
 
     /// The oldest fragment that is retained. Blocks.
@@ -145,5 +147,92 @@ impl Store {
         let row = self.0.shared.snapshot()?.row(stream, number)?;
         let row = row.filter(|row| row.number.server_ms >= floor_ms);
         Ok(row.map(|row| (live, row)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SimulatedClock;
+    use crate::store::StoreConfig;
+    use crate::store::segments::Place;
+    use crate::store::stream::NewStream;
+
+    const HOUR_MS: u64 = 3_600_000;
+    const NOW_MS: u64 = 1_700_000_000_000;
+
+    /// A stream of an hour with so many fragments past that, and then three that are not.
+    fn store_with_expired(expired: usize) -> (Store, StreamId) {
+        let clock = Arc::new(SimulatedClock::new(NOW_MS));
+        let store = Store::open(&StoreConfig::in_memory(), clock).expect("it is new");
+        let new = NewStream {
+            name: "cam".parse().expect("it is a name"),
+            version: "first".parse().expect("it is a version"),
+            retention_hours: 1,
+            device_name: None,
+            media_type: None,
+            kms_key_id: None,
+            tags: Default::default(),
+        };
+        let stream = store.create_stream(new).expect("it is new").id;
+        let rows = (0..expired as u64 + 3).map(|at| Row {
+            stream,
+            number: FragmentParts {
+                sequence: at + 1,
+                server_ms: match at < expired as u64 {
+                    true => NOW_MS - 2 * HOUR_MS + at,
+                    false => NOW_MS + at,
+                },
+                random: 0,
+            },
+            producer_ms: at * 10,
+            length_ms: 10,
+            header_bytes: 0,
+            cluster_bytes: 0,
+            tags_bytes: 0,
+            place: Place {
+                segment: 1,
+                block: at as u32,
+            },
+        });
+        store
+            .0
+            .shared
+            .with_index(|index| {
+                index.change(false, |changes| {
+                    { rows }.try_for_each(|row| changes.insert(&row))
+                })
+            })
+            .expect("the index works");
+        (store, stream)
+    }
+
+    #[test]
+    fn no_question_passes_over_more_than_its_bound() {
+        let (store, stream) = store_with_expired(2 * PASSED_ROWS_MAX + 5);
+        let mut query = Query {
+            origin: TimeOrigin::Producer,
+            from_ms: 0,
+            to_ms: u64::MAX,
+            after: None,
+            limit: 10,
+        };
+        for _ in 0..2 {
+            let page = store.find(stream, query).expect("the index works");
+            assert_eq!(page.fragments, []);
+            query.after = page.stopped;
+            assert!(query.after.is_some(), "it is not the last page");
+        }
+        let page = store.find(stream, query).expect("the index works");
+        assert_eq!((page.fragments.len(), page.stopped), (3, None));
+        let first = page.fragments[0];
+        for at_ms in [0, 77, first.producer_ms] {
+            let found = store.containing(stream, TimeOrigin::Producer, at_ms);
+            assert_eq!(found.expect("the index works"), Some(first), "{at_ms}");
+        }
+        query.origin = TimeOrigin::Server;
+        query.after = None;
+        let page = store.find(stream, query).expect("the index works");
+        assert_eq!((page.fragments.len(), page.stopped), (3, None));
     }
 }

@@ -16,7 +16,7 @@ use super::error::StoreError;
 use super::format::INDEX_FILE;
 use backend::Backend;
 
-pub(super) use read::Snapshot;
+pub(super) use read::{PASSED_ROWS_MAX, Snapshot};
 pub(super) use row::Row;
 pub(super) use unproven::Unproven;
 pub(super) use write::{Changes, Reserved};

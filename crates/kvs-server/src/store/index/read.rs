@@ -17,6 +17,10 @@ use crate::store::index::write::Reserved;
 use crate::store::segments::Place;
 use crate::store::stream::{Stream, StreamId};
 
+/// By the producer's time, fragments past their retention lie among the others, and hours of them
+/// may come first. So many are passed over in a few ms; then somebody else has a turn.
+pub(in crate::store) const PASSED_ROWS_MAX: usize = 10_000;
+
 /// The index as it was at one moment.
 pub(in crate::store) struct Snapshot {
     pub(super) transaction: ReadTransaction,
@@ -27,6 +31,20 @@ pub(in crate::store) struct Snapshot {
 /// All keys of a stream between two times; the earlier is pushed behind `after`, if it is there.
 fn keys(stream: StreamId, from: (u64, u64), to_ms: u64) -> RangeInclusive<Key> {
     (stream.0, from.0, from.1)..=(stream.0, to_ms, u64::MAX)
+}
+
+/// An entry of the producer's order: what it says of a fragment is where it stands.
+fn place((_, producer_ms, sequence): Key, server_ms: u64) -> FragmentInfo {
+    FragmentInfo {
+        number: FragmentParts {
+            sequence,
+            server_ms,
+            random: 0,
+        },
+        producer_ms,
+        length_ms: 0,
+        bytes: 0,
+    }
 }
 
 impl Snapshot {
@@ -67,18 +85,25 @@ impl Snapshot {
         row.ok_or_else(|| StoreError::Index("the two orders differ".into()))
     }
 
-    /// Fragments that start between `from` (a time, and a sequence number in it) and `to_ms`, in
-    /// order; `take` says of each whether to go on.
+    /// Fragments that start between `from` (a time, and a sequence number in it) and `to_ms` and
+    /// have arrived at `floor_ms` or later, in order; `take` says of each whether to go on.
+    ///
+    /// Passes over [`PASSED_ROWS_MAX`] that have arrived earlier at most, and then answers where
+    /// it has come to.
     pub(in crate::store) fn range(
         &self,
         stream: StreamId,
         origin: TimeOrigin,
         from: (u64, u64),
-        to_ms: u64,
+        (to_ms, floor_ms): (u64, u64),
         mut take: impl FnMut(Row) -> bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<FragmentInfo>, StoreError> {
+        let from = match origin {
+            TimeOrigin::Server => from.max((floor_ms, 0)),
+            TimeOrigin::Producer => from,
+        };
         if from.0 > to_ms {
-            return Ok(());
+            return Ok(None);
         }
         let keys = keys(stream, from, to_ms);
         match origin {
@@ -91,15 +116,23 @@ impl Snapshot {
                 }
             }
             TimeOrigin::Producer => {
+                let mut passed = 0;
                 for entry in self.by_producer.range(keys)? {
                     let (key, server_ms) = entry?;
+                    if server_ms.value() < floor_ms {
+                        passed += 1;
+                        if passed == PASSED_ROWS_MAX {
+                            return Ok(Some(place(key.value(), server_ms.value())));
+                        }
+                        continue;
+                    }
                     if !take(self.row_of(key.value(), server_ms.value())?) {
                         break;
                     }
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The last fragment that starts at `to_ms` or before.
@@ -144,21 +177,8 @@ impl Snapshot {
     {
         Ok(self.by_producer.range::<Key>(..)?.map(|entry| {
             let (key, server_ms) = entry?;
-            let (stream, producer_ms, sequence) = key.value();
-            let number = FragmentParts {
-                sequence,
-                server_ms: server_ms.value(),
-                random: 0,
-            };
-            Ok((
-                StreamId(stream),
-                FragmentInfo {
-                    number,
-                    producer_ms,
-                    length_ms: 0,
-                    bytes: 0,
-                },
-            ))
+            let (stream, ..) = key.value();
+            Ok((StreamId(stream), place(key.value(), server_ms.value())))
         }))
     }
 
