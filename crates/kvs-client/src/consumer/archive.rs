@@ -10,7 +10,7 @@ use tokio::time::sleep_until;
 
 use super::fetch::{BATCH_BYTES_MAX, BATCH_FRAGMENTS_MAX, BATCHES_MAX, Batch};
 use super::item::Item;
-use super::listing::{Listed, Listing};
+use super::listing::{Listed, Listing, is_past_retention};
 use super::media::{Media, Paging};
 use super::playback::{Playback, Step};
 use crate::service::Service;
@@ -126,7 +126,8 @@ impl ArchiveReader {
                 Step::Fail(error) => return Err(error),
                 Step::List => {
                     if let Err(error) = self.list_more().await {
-                        self.failed(error);
+                        let now = clock::monotonic();
+                        self.playback.handle_refused(error, now, random::number());
                     }
                 }
                 Step::Wait(until) => {
@@ -150,7 +151,11 @@ impl ArchiveReader {
             .get_or_insert_with(|| self.media.list_fragments(window, self.clock, token));
         let page = paging.await;
         self.paging = None;
-        self.listing.page(page?)?;
+        match page {
+            Ok(page) => self.listing.page(page)?,
+            Err(error) if is_past_retention(&error) => self.listing.expired(),
+            Err(error) => return Err(error),
+        }
         Ok(true)
     }
 

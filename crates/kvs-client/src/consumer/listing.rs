@@ -3,7 +3,7 @@
 use kvs_protocol::{FragmentNumber, Timestamp};
 
 use super::archive::{Extent, Range, RangeClock};
-use crate::service_error::ServiceError;
+use crate::service_error::{ErrorKind, ServiceError};
 
 /// The first window. It is short, since reading begins when it is listed: at most a page where
 /// fragments are as short as the service takes them on average.
@@ -116,6 +116,12 @@ impl Listing {
         Ok(())
     }
 
+    /// The answer is that what was asked for lies before the retention period: nothing is left.
+    pub(super) fn expired(&mut self) {
+        self.token = None;
+        self.close_window();
+    }
+
     fn close_window(&mut self) {
         let Some(closed) = self.window.take() else {
             return;
@@ -205,6 +211,13 @@ fn window(from_ms: u64, length_ms: u64, to: Timestamp) -> Window {
         from: Timestamp::from_ms(from_ms),
         to: end.min(to),
     }
+}
+
+/// Whether ListFragments refuses a range because it ends before the retention period. AWS does,
+/// with `End timestamp … is outside of the stream retention period.`; a window of a longer range
+/// may well lie there.
+pub(super) fn is_past_retention(error: &ServiceError) -> bool {
+    error.kind() == ErrorKind::InvalidArgument && error.to_string().contains("retention period")
 }
 
 impl RangeClock {

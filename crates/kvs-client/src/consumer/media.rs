@@ -14,7 +14,7 @@ use kvs_protocol::{FragmentNumber, Timestamp};
 use super::archive::RangeClock;
 use super::listing::{Listed, Page, Window};
 use super::live::Start;
-use super::session::Stale;
+use super::stale::Stale;
 use crate::control::DataApi;
 use crate::service::{Service, sdk_client};
 use crate::service_error::{ErrorKind, ServiceError};

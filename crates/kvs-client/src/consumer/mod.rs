@@ -20,6 +20,7 @@ mod replay;
 #[cfg(test)]
 mod scripted;
 mod session;
+mod stale;
 
 pub use archive::{ArchiveReader, Extent, Range, RangeClock};
 pub use item::{FragmentEnd, FragmentInfo, Item};

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kvs_media::Track;
@@ -12,7 +13,7 @@ use super::chunk::{ChunkError, ChunkEvent, ChunkParser};
 use super::given::FramesGiven;
 use super::item::{FragmentEnd, FragmentInfo, Item};
 use super::listing::{Listed, Listing};
-use super::session::Stale;
+use super::stale::{Stale, Staleness};
 use crate::backoff::Backoff;
 use crate::service_error::{ErrorKind, ServiceError};
 
@@ -38,8 +39,7 @@ pub(super) struct Playback {
     /// Counts the failures since the last frame.
     backoff: Backoff,
     retry_attempts: u32,
-    credentials_refreshed: bool,
-    stale: Stale,
+    staleness: Staleness,
 }
 
 /// Where in the listing the fragment is that comes next.
@@ -89,8 +89,7 @@ impl Playback {
             failed: None,
             backoff: Backoff::default(),
             retry_attempts: 0,
-            credentials_refreshed: false,
-            stale: Stale::default(),
+            staleness: Staleness::default(),
         }
     }
 
@@ -138,7 +137,7 @@ impl Playback {
 
     /// What is to be forgotten before the next request; told once.
     pub(super) fn take_stale(&mut self) -> Stale {
-        std::mem::take(&mut self.stale)
+        self.staleness.take()
     }
 
     /// The time to wait for is over.
@@ -175,7 +174,7 @@ impl Playback {
         }
     }
 
-    /// A request or a response failed, or did not give what it should.
+    /// A batch failed, or did not give what it should.
     pub(super) fn handle_failed(
         &mut self,
         error: ServiceError,
@@ -186,21 +185,30 @@ impl Playback {
         self.parser = ChunkParser::new();
         self.fragment.open = false;
         self.fragment.frames.rewind();
-        let retry_in = self.backoff.next(random);
-        match self.blame(&error) {
-            Blame::Fragment => {
-                self.fragment.reads += 1;
-                if self.fragment.reads >= READS_MAX {
-                    self.give_up(error, listed);
-                    return;
-                }
-            }
-            Blame::Connection if !self.exhausted() => {}
-            Blame::Connection | Blame::Nobody => {
-                self.failed = Some(error);
-                return;
-            }
+        if !is_fragments_fault(&error) {
+            self.handle_refused(error, now, random);
+            return;
         }
+        let retry_in = self.backoff.next(random);
+        self.fragment.reads += 1;
+        if self.fragment.reads >= READS_MAX {
+            self.give_up(error, listed);
+        } else {
+            self.wait(error, now, retry_in);
+        }
+    }
+
+    /// A request failed, whatever it asked for: a page of the listing has no fragment to blame.
+    pub(super) fn handle_refused(&mut self, error: ServiceError, now: Instant, random: u64) {
+        let retry_in = self.backoff.next(random);
+        if self.exhausted() || !self.staleness.may_try_again(&error) {
+            self.failed = Some(error);
+        } else {
+            self.wait(error, now, retry_in);
+        }
+    }
+
+    fn wait(&mut self, error: ServiceError, now: Instant, retry_in: Duration) {
         self.waiting = Some(now + retry_in);
         self.items.push_back(Item::Disconnected {
             error: Some(error),
@@ -226,7 +234,7 @@ impl Playback {
                         fragment: info,
                     });
                     self.backoff.reset();
-                    self.credentials_refreshed = false;
+                    self.staleness.reset();
                 }
             }
             ChunkEvent::End(end) => self.end(end),
@@ -284,32 +292,13 @@ impl Playback {
     fn exhausted(&self) -> bool {
         self.retry_attempts > 0 && self.backoff.failures() > self.retry_attempts
     }
-
-    /// Who is to blame for an error decides how often it is tried again.
-    fn blame(&mut self, error: &ServiceError) -> Blame {
-        match error.kind() {
-            ErrorKind::FragmentNotFound | ErrorKind::Protocol => Blame::Fragment,
-            // A fragment that has expired since it was listed.
-            ErrorKind::InvalidArgument if matches!(self.place, Place::At(_)) => Blame::Fragment,
-            ErrorKind::NotAuthorized if !self.credentials_refreshed => {
-                self.credentials_refreshed = true;
-                self.stale.credentials = true;
-                Blame::Connection
-            }
-            ErrorKind::InvalidEndpoint | ErrorKind::Network | ErrorKind::Timeout => {
-                self.stale.endpoint = true;
-                Blame::Connection
-            }
-            _ if error.is_retryable() => Blame::Connection,
-            _ => Blame::Nobody,
-        }
-    }
 }
 
-enum Blame {
-    Fragment,
-    Connection,
-    Nobody,
+/// Whether the fragment is to blame for an error, which decides how often it is tried again.
+fn is_fragments_fault(error: &ServiceError) -> bool {
+    use ErrorKind::{FragmentNotFound, InvalidArgument, Protocol};
+    // A number that the service does not take is that of a fragment that has expired.
+    matches!(error.kind(), FragmentNotFound | InvalidArgument | Protocol)
 }
 
 fn missing() -> ServiceError {

@@ -14,7 +14,7 @@ use super::item::{FragmentInfo, Item};
 use super::listing::{Listed, Page, Window};
 use super::live::Start;
 use super::media::{Body, Media, Opening, Paging};
-use super::session::Stale;
+use super::stale::Stale;
 use crate::jitter::Jitter;
 use crate::service_error::{ErrorKind, ServiceError};
 
@@ -177,6 +177,24 @@ pub(super) enum Fate {
     ErrorChunk(usize, u32),
     /// No response.
     Refused(ErrorKind),
+    /// The range ends before the retention period, as AWS says it.
+    Expired,
+}
+
+impl Fate {
+    /// What there is instead of a response.
+    fn refusal(self) -> Option<ServiceError> {
+        match self {
+            Self::Refused(kind) => Some(ServiceError::new(kind, format!("refused: {kind:?}"))),
+            Self::Expired => Some(ServiceError::from_answer(
+                "ListFragments",
+                400,
+                Some("InvalidArgumentException"),
+                "End timestamp 1628880000000 is outside of the stream retention period.",
+            )),
+            _ => None,
+        }
+    }
 }
 
 /// Decides on the fate of a response.
@@ -244,17 +262,16 @@ impl Scripted {
 
     fn respond(&self, fate: Fate, chunks: Vec<Vec<u8>>) -> Opening {
         let network = || ServiceError::new(ErrorKind::Network, "cut".to_owned());
+        if let Some(error) = fate.refusal() {
+            return async move { Err(error) }.boxed();
+        }
         let (count, error, silent) = match fate {
-            Fate::Refused(kind) => {
-                let error = ServiceError::new(kind, format!("refused: {kind:?}"));
-                return async move { Err(error) }.boxed();
-            }
             Fate::ErrorChunk(whole, id) => {
                 let mut bytes = chunks.into_iter().take(whole).flatten().collect::<Vec<_>>();
                 bytes.extend(error_chunk(id, "SCRIPTED"));
                 return self.pieces(bytes, None, false);
             }
-            Fate::Whole => (usize::MAX, None, false),
+            Fate::Whole | Fate::Refused(_) | Fate::Expired => (usize::MAX, None, false),
             Fate::Silent => (usize::MAX, None, true),
             Fate::EndedAfter(count) => (count, None, false),
             Fate::CutAfter(count) => (count, Some(network()), false),
@@ -302,8 +319,7 @@ impl Media for Scripted {
     }
 
     fn list_fragments(&self, window: Window, clock: RangeClock, token: Option<String>) -> Paging {
-        if let Fate::Refused(kind) = self.fate(Request::List(window)) {
-            let error = ServiceError::new(kind, format!("refused: {kind:?}"));
+        if let Some(error) = self.fate(Request::List(window)).refusal() {
             return async move { Err(error) }.boxed();
         }
         let stored = self.stored.lock().expect("no panic while locked");

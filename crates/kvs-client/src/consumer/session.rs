@@ -10,6 +10,7 @@ use super::chunk::{ChunkError, ChunkEvent, ChunkParser};
 use super::item::Item;
 use super::live::{LiveConfig, Start};
 use super::replay::Replay;
+use super::stale::{Stale, Staleness};
 use crate::backoff::Backoff;
 use crate::service_error::{ErrorKind, ServiceError};
 
@@ -51,10 +52,8 @@ pub(super) struct Session {
     backoff: Backoff,
     /// Reads of the fragment at hand that came to nonsense.
     corrupt_reads: u32,
-    credentials_refreshed: bool,
     stream: Presence,
-    /// What the driver is to forget before it connects again.
-    stale: Stale,
+    staleness: Staleness,
 }
 
 /// What is to be done next.
@@ -81,13 +80,6 @@ enum Presence {
     Gone(Instant),
 }
 
-/// What was refused or could not be reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Stale {
-    pub(super) endpoint: bool,
-    pub(super) credentials: bool,
-}
-
 impl Session {
     pub(super) fn new(config: LiveConfig, now: Instant) -> Self {
         Self {
@@ -98,9 +90,8 @@ impl Session {
             connect_began: now,
             backoff: Backoff::default(),
             corrupt_reads: 0,
-            credentials_refreshed: false,
             stream: Presence::Unknown,
-            stale: Stale::default(),
+            staleness: Staleness::default(),
             config,
         }
     }
@@ -125,7 +116,7 @@ impl Session {
 
     /// What is to be forgotten before the next request; told once.
     pub(super) fn take_stale(&mut self) -> Stale {
-        std::mem::take(&mut self.stale)
+        self.staleness.take()
     }
 
     /// The time to wait for is over.
@@ -194,7 +185,7 @@ impl Session {
                 if let Some(item) = self.replay.frame(frame) {
                     self.items.push_back(item);
                     self.backoff.reset();
-                    self.credentials_refreshed = false;
+                    self.staleness.reset();
                     self.stream = Presence::Read;
                 }
             }
@@ -248,23 +239,13 @@ impl Session {
     /// Whether another request can succeed, and what has to be forgotten for it.
     fn may_try_again(&mut self, error: &ServiceError, now: Instant) -> bool {
         match error.kind() {
-            ErrorKind::NotAuthorized => {
-                let first = !self.credentials_refreshed;
-                self.credentials_refreshed = true;
-                self.stale.credentials = true;
-                first
-            }
-            ErrorKind::InvalidEndpoint | ErrorKind::Network | ErrorKind::Timeout => {
-                self.stale.endpoint = true;
-                true
-            }
             ErrorKind::InvalidArgument => self.replay.token_refused(),
             ErrorKind::FragmentNotFound => {
                 self.replay.token_refused();
                 true
             }
             ErrorKind::NotFound => self.config.wait_for_stream || self.may_come_back(now),
-            _ => error.is_retryable(),
+            _ => self.staleness.may_try_again(error),
         }
     }
 

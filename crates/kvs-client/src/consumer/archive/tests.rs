@@ -11,6 +11,9 @@ use crate::consumer::scripted::{
 };
 use crate::service_error::ErrorKind;
 
+/// No test needs so many items; one that does is running in circles.
+const ITEMS_MAX: usize = 20_000;
+
 fn at(ms: u64) -> Timestamp {
     Timestamp::from_ms(EPOCH_MS + ms)
 }
@@ -27,6 +30,7 @@ async fn read_all(reader: &mut ArchiveReader) -> Vec<Item> {
             Item::End => return items,
             item => items.push(item),
         }
+        assert!(items.len() < ITEMS_MAX, "it never ends");
     }
 }
 
@@ -192,6 +196,68 @@ fn what_is_final_is_final() {
         });
         assert_eq!(error.kind(), kind);
     }
+}
+
+/// The recording is of the end of a month.
+fn month() -> Range {
+    Range {
+        from: Some(Timestamp::from_ms(EPOCH_MS - 30 * 24 * 3_600_000)),
+        to: Some(at(10_000)),
+        ..Range::default()
+    }
+}
+
+#[test]
+fn what_has_expired_of_a_range_is_left_out() {
+    let recording = recording(8);
+    let expired = |request: &Request| match request {
+        Request::List(window) if window.to < at(0) => Fate::Expired,
+        _ => Fate::Whole,
+    };
+    let media = Scripted::new(recording.clone(), expired);
+    in_virtual_time(async {
+        let mut reader = reader(&media, month());
+        assert_eq!(frames(&read_all(&mut reader).await), all_frames(&recording));
+        let extent = reader
+            .extent()
+            .await
+            .expect("a listing")
+            .expect("fragments");
+        assert_eq!(extent.start, at(0));
+    });
+    let media = Scripted::new(recording, |_| Fate::Expired);
+    in_virtual_time(async {
+        let mut reader = reader(&media, month());
+        assert_eq!(reader.extent().await.expect("a listing"), None);
+        assert!(read_all(&mut reader).await.is_empty());
+    });
+}
+
+#[test]
+fn a_page_that_is_refused_is_an_error_and_costs_no_fragment() {
+    let recording = recording(8);
+    let refused = |request: &Request| match request {
+        Request::List(window) if window.from > at(0) => Fate::Refused(ErrorKind::InvalidArgument),
+        _ => Fate::Whole,
+    };
+    let media = Scripted::new(recording.clone(), refused);
+    let range = Range {
+        from: Some(at(0)),
+        ..Range::default()
+    };
+    in_virtual_time(async {
+        let mut reader = reader(&media, range);
+        let mut items = Vec::new();
+        let error = loop {
+            match reader.next().await {
+                Ok(item) => items.push(item),
+                Err(error) => break error,
+            }
+            assert!(items.len() < ITEMS_MAX, "it never ends");
+        };
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert_eq!(frames(&items), all_frames(&recording));
+    });
 }
 
 #[test]
