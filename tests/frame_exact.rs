@@ -3,31 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gst::prelude::*;
-
-use crate::harness;
+use crate::harness::{self, Run};
 
 /// Matroska's clock here is one millisecond.
 const TICK_MS: f64 = 1.0;
-
-/// Runs a pipeline to its end.
-fn run(description: &str) {
-    let pipeline = gst::parse::launch(description).expect("a pipeline that parses");
-    pipeline
-        .set_state(gst::State::Playing)
-        .expect("a pipeline that starts");
-    let bus = pipeline.bus().expect("a pipeline has a bus");
-    let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
-    let message = bus
-        .timed_pop_filtered(gst::ClockTime::from_seconds(120), &wanted)
-        .unwrap_or_else(|| panic!("no EOS within two minutes: {description}"));
-    pipeline
-        .set_state(gst::State::Null)
-        .expect("a pipeline that stops");
-    if let gst::MessageView::Error(error) = message.view() {
-        panic!("{}: {:?}: {description}", error.error(), error.debug());
-    }
-}
 
 fn ffmpeg(arguments: &[&str]) -> String {
     let output = Command::new("ffmpeg")
@@ -104,7 +83,6 @@ fn assert_same(stream: &str, wanted: &Path, found: &Path) {
 
 /// Sends `movie` through the service and back, and compares with what GStreamer itself remuxes.
 fn goes_through_unchanged(movie: &Path, audio: bool) {
-    harness::init();
     let server = harness::Server::start();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = |name: &str| folder.path().join(name).display().to_string();
@@ -120,12 +98,12 @@ fn goes_through_unchanged(movie: &Path, audio: bool) {
     let file_sink = |path: &str| format!("matroskamux name=k ! filesink location={path}");
     let connection = format!("stream-name=exact endpoint={}", server.url());
 
-    run(&format!("{source} {parsed} {}", file_sink(&remuxed)));
-    run(&format!(
+    Run::to_end(&format!("{source} {parsed} {}", file_sink(&remuxed)));
+    Run::to_end(&format!(
         "{source} kvssink name=k {connection} streaming-type=offline {parsed}"
     ));
     let queued = branches("queue !", "queue !");
-    run(&format!(
+    Run::to_end(&format!(
         "kvssrc name=d {connection} mode=archive {queued} {}",
         file_sink(&back)
     ));

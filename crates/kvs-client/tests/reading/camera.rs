@@ -5,14 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kvs_client::StaticCredentials;
-use kvs_client::{ConnectionConfig, CredentialSource, NewStream, Secret, Service};
+use kvs_client::{NewStream, Service};
 use kvs_media::mkv::{Muxer, MuxerSettings, Tag};
 use kvs_media::{Frame, FrameData, ProducerTime, Track, TrackKind, TrackNumber, VideoFormat};
 use kvs_server::store::StoreError;
 use kvs_server::{Config, Handle, Server, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::connection::connection;
 
 /// Longer than anything here takes, shorter than anybody's patience.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,15 +46,7 @@ pub(crate) async fn server(listen: Option<SocketAddr>, data: Option<&Path>) -> H
 
 /// The stream `cam` of that server.
 pub(crate) fn service(url: &str) -> Service {
-    let mut config = ConnectionConfig::new("cam".parse().expect("a name"));
-    config.endpoint = Some(url.to_owned());
-    config.region = Some("us-west-2".to_owned());
-    config.credentials = CredentialSource::Static(StaticCredentials {
-        access_key: "AKIDEXAMPLE".to_owned(),
-        secret_key: Secret::new("not a secret"),
-        session_token: None,
-    });
-    Service::new(config)
+    Service::new(connection(url))
 }
 
 pub(crate) async fn create(service: &Service) -> String {

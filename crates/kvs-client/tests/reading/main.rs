@@ -2,6 +2,8 @@
 
 mod archive;
 mod camera;
+#[path = "../connection/mod.rs"]
+mod connection;
 mod control;
 mod dropped;
 mod live;

@@ -7,9 +7,7 @@ use bytes::Bytes;
 use kvs_client::producer::{
     Producer, ProducerConfig, ProducerEvent, PushOutcome, Sample, TrackFormat,
 };
-use kvs_client::{
-    ConnectionConfig, CredentialSource, NewStream, Secret, Service, StaticCredentials,
-};
+use kvs_client::{ConnectionConfig, NewStream, Service};
 use kvs_media::{AudioFormat, ProducerTime, TrackKind, TrackNumber, VideoFormat};
 use kvs_server::{Config, Handle, Server};
 use tokio::sync::mpsc;
@@ -34,19 +32,6 @@ pub(crate) async fn server_at(listen: SocketAddr, data: Option<std::path::PathBu
         ..Config::default()
     };
     Server::start(config).await.expect("a server starts")
-}
-
-/// How to reach it.
-pub(crate) fn connection(url: &str) -> ConnectionConfig {
-    let mut config = ConnectionConfig::new("cam".parse().expect("a name"));
-    config.endpoint = Some(url.to_owned());
-    config.region = Some("us-west-2".to_owned());
-    config.credentials = CredentialSource::Static(StaticCredentials {
-        access_key: "AKIDEXAMPLE".to_owned(),
-        secret_key: Secret::new("not a secret"),
-        session_token: None,
-    });
-    config
 }
 
 /// A producer and what it says.

@@ -1,5 +1,7 @@
 //! Upload and reading back, against a real server in this process.
 
+#[path = "../connection/mod.rs"]
+mod connection;
 mod harness;
 mod outage;
 mod refusal;

@@ -7,7 +7,8 @@ use kvs_client::producer::{
     AckKind, ProducerConfig, ProducerEvent, PushOutcome, Streaming, Warning,
 };
 
-use crate::harness::{Upload, config, connection, picture, server_at};
+use crate::connection::connection;
+use crate::harness::{Upload, config, picture, server_at};
 use crate::roundtrip::read_back;
 
 /// How many times the server goes away.

@@ -6,7 +6,8 @@ use kvs_client::producer::{FailReason, ProducerConfig, ProducerEvent, PushOutcom
 use kvs_client::{CredentialSource, Secret, StaticCredentials};
 use kvs_server::{Config, Server};
 
-use crate::harness::{Upload, config, connection, picture, server};
+use crate::connection::connection;
+use crate::harness::{Upload, config, picture, server};
 
 /// The reason and the message of the bad end.
 async fn failure(upload: &mut Upload) -> (FailReason, String) {

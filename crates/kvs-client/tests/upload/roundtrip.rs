@@ -4,7 +4,8 @@ use kvs_client::producer::{ProducerConfig, ProducerEvent, ProducerState, Streami
 use kvs_client::{ArchiveReader, Item, Range, Service};
 use kvs_media::Frame;
 
-use crate::harness::{Upload, config, connection, packet, picture, server};
+use crate::connection::connection;
+use crate::harness::{Upload, config, packet, picture, server};
 
 /// Every frame that the stream holds, in the order in which it is read.
 pub(crate) async fn read_back(url: &str) -> Vec<Frame> {

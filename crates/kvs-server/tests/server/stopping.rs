@@ -1,11 +1,23 @@
 //! A clean stop: a fragment under way may end, and else its producer sends it again.
 
 use kvs_protocol::Ack;
-use kvs_server::{Config, Server};
+use kvs_server::{Config, Handle, Server};
 
 use crate::harness::{Put, create, short, start};
 use crate::movie::{self, Movie};
 use crate::read::earliest;
+
+/// A session whose first fragment is under way.
+async fn under_way(server: &Handle) -> (Put, Movie) {
+    create(server.address(), "cam", 24).await;
+    let mut put = Put::open(server.address(), "cam").await;
+    let mut movie = Movie::new();
+    put.send(&[movie.header(), movie.fragment(0)].concat())
+        .await
+        .expect("taken");
+    put.until(|ack| matches!(ack, Ack::Buffering(_))).await;
+    (put, movie)
+}
 
 #[tokio::test]
 async fn a_fragment_that_ends_in_time_is_kept() {
@@ -15,13 +27,7 @@ async fn a_fragment_that_ends_in_time_is_kept() {
         ..Config::default()
     };
     let server = Server::start(config()).await.expect("a new folder");
-    create(server.address(), "cam", 24).await;
-    let mut put = Put::open(server.address(), "cam").await;
-    let mut movie = Movie::new();
-    put.send(&[movie.header(), movie.fragment(0)].concat())
-        .await
-        .expect("taken");
-    put.until(|ack| matches!(ack, Ack::Buffering(_))).await;
+    let (mut put, mut movie) = under_way(&server).await;
     let stopping = tokio::spawn(server.stop());
     put.send(&movie.end_of_fragment()).await.expect("taken");
     assert_eq!(short(&put.acks().await), "R1 P1");
@@ -37,13 +43,7 @@ async fn a_fragment_that_ends_in_time_is_kept() {
 #[tokio::test]
 async fn a_fragment_that_does_not_end_is_to_be_sent_again() {
     let server = start().await;
-    create(server.address(), "cam", 24).await;
-    let mut put = Put::open(server.address(), "cam").await;
-    let mut movie = Movie::new();
-    put.send(&[movie.header(), movie.fragment(0)].concat())
-        .await
-        .expect("taken");
-    put.until(|ack| matches!(ack, Ack::Buffering(_))).await;
+    let (mut put, _) = under_way(&server).await;
     let stopping = tokio::spawn(server.stop());
     assert_eq!(short(&put.acks().await), "E4000@1");
     drop(put);
