@@ -9,5 +9,6 @@ mod harness;
 mod kvssink;
 mod kvssrc;
 mod matroska;
+mod recipes;
 mod server_process;
 mod tidy;

@@ -95,7 +95,8 @@ impl ElementImpl for KvsSink {
                 "Kinesis Video Streams sink",
                 "Sink/Video/Network",
                 "Uploads H.264 video and AAC or G.711 audio to Amazon Kinesis Video Streams \
-                 or to kvs-server, for example: videotestsrc is-live=true ! x264enc ! kvssink \
+                 or to kvs-server, for example: videotestsrc is-live=true \
+                 ! video/x-raw,format=I420 ! x264enc tune=zerolatency ! kvssink \
                  stream-name=cam endpoint=http://127.0.0.1:5600",
                 "The gst-plugin-kvs authors",
             )

@@ -3,8 +3,9 @@
 //! A camera to a server on this machine:
 //!
 //! ```text
-//! gst-launch-1.0 rtspsrc location=rtsp://camera/stream add-reference-timestamp-meta=true \
-//!     ! rtph264depay ! h264parse ! kvssink stream-name=cam endpoint=http://127.0.0.1:5600
+//! gst-launch-1.0 -e rtspsrc location=rtsp://camera/stream protocols=tcp \
+//!     add-reference-timestamp-meta=true ! rtph264depay ! h264parse \
+//!     ! kvssink stream-name=cam endpoint=http://127.0.0.1:5600
 //! ```
 //!
 //! A file, as fast as the link takes it, with its sound:
@@ -12,8 +13,7 @@
 //! ```text
 //! gst-launch-1.0 filesrc location=movie.mp4 ! qtdemux name=file \
 //!     kvssink name=sink stream-name=movie streaming-type=offline endpoint=http://127.0.0.1:5600 \
-//!     file.video_0 ! queue ! h264parse ! sink. \
-//!     file.audio_0 ! queue ! aacparse ! sink.
+//!     file.video_0 ! queue ! h264parse ! sink. file.audio_0 ! queue ! aacparse ! sink.
 //! ```
 //!
 //! Properties, messages and recipes are in `docs/elements/kvssink.md`.

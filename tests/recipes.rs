@@ -1,0 +1,61 @@
+//! The recipes of the README and of the elements' documents: each can be typed as it stands.
+
+use crate::harness;
+
+/// Files with recipes, and what stands before each of their lines.
+const FILES: [(&str, &str); 5] = [
+    ("README.md", "    "),
+    ("docs/elements/kvssink.md", "    "),
+    ("docs/elements/kvssrc.md", "    "),
+    ("src/kvssink/mod.rs", "//! "),
+    ("src/kvssrc/mod.rs", "//! "),
+];
+
+/// The pipelines in a file, each in one line: what follows `gst-launch-1.0` and its options.
+fn recipes(file: &str, margin: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(harness::file(file)).expect("the file is there");
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(margin));
+    let mut recipes = Vec::new();
+    while let Some(line) = lines.next() {
+        let Some((_, line)) = line.split_once("gst-launch-1.0 ") else {
+            continue;
+        };
+        let mut words = Vec::new();
+        let mut line = line;
+        loop {
+            words.extend(line.trim_end_matches('\\').split_whitespace());
+            if !line.ends_with('\\') {
+                break;
+            }
+            line = lines.next().expect("a line that goes on has a next one");
+        }
+        words.retain(|word| *word != "-e");
+        recipes.push(words.join(" "));
+    }
+    assert!(!recipes.is_empty(), "{file} has recipes");
+    recipes
+}
+
+#[test]
+fn every_recipe_names_elements_and_properties_that_there_are() {
+    harness::init();
+    for (file, margin) in FILES {
+        for recipe in recipes(file, margin) {
+            if let Err(error) = gst::parse::launch(&recipe) {
+                panic!("{file}: {error}: {recipe}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_camera_is_recorded_by_the_same_words_everywhere() {
+    let camera = |(file, margin)| {
+        let mut recipes = recipes(file, margin).into_iter();
+        let recipe = recipes.find(|recipe| recipe.starts_with("rtspsrc location="));
+        recipe.expect("a camera's recipe")
+    };
+    let [readme, document, _, module, _] = FILES;
+    assert_eq!(camera(readme), camera(document));
+    assert_eq!(camera(readme), camera(module));
+}
