@@ -23,9 +23,9 @@ use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::host::Hosts;
+use crate::ids;
 use crate::ingest::{self, Budget};
 use crate::live::{Live, LiveSettings, LiveStream};
-use crate::random;
 use crate::server::StartError;
 use crate::store::{Store, StoreConfig, StoreError, Stream};
 use crate::stored::ask;
@@ -230,7 +230,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 
 /// Gives each request an id, and turns away what a foreign web page made a browser send.
 async fn every_request(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let id = random::uuid(&app.random);
+    let id = ids::uuid(&app.random);
     let span = tracing::info_span!("request", %id, path = request.uri().path());
     let mut response = match app.hosts.check(request.headers()) {
         Ok(()) => next.run(request).instrument(span).await,

@@ -11,12 +11,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use kvs_protocol::FragmentParts;
 use tokio::sync::watch;
 
+use crate::lock::lock;
 use crate::store::{StoreError, StreamId, TimeOrigin};
 
 /// What readers of a stream without retention can go back to, whichever is reached first.
@@ -439,9 +440,4 @@ impl Drop for Follower {
     fn drop(&mut self) {
         self.stream.readers.fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-/// A panic of another task leaves these locks' data whole: each change is a single step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

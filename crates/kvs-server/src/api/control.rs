@@ -15,7 +15,7 @@ use super::page_token;
 use super::reply::{Refusal, json, nothing};
 use crate::app::App;
 use crate::auth::Action;
-use crate::random;
+use crate::ids;
 use crate::store::{NewStream, Stream};
 use crate::stored::ask;
 
@@ -29,7 +29,7 @@ pub(crate) async fn create_stream(
         .authorize(Action::Admin, Some(request.stream_name.as_str()))?;
     let new = NewStream {
         name: request.stream_name,
-        version: random::version(app.random()),
+        version: ids::version(app.random()),
         retention_hours: request.retention_hours,
         device_name: request.device_name,
         media_type: request.media_type,

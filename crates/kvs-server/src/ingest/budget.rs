@@ -1,9 +1,11 @@
 //! The memory that all fragments under way may take together.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
+
+use crate::lock::lock;
 
 /// Open fragments and those on their way to the disk, of all sessions. It holds 20 fragments of
 /// the greatest size, or 1000 of an ordinary camera's.
@@ -57,7 +59,7 @@ impl Budget {
     }
 
     fn lock(&self) -> MutexGuard<'_, Shares> {
-        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shares)
     }
 }
 

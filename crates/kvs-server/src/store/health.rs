@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::StoreError;
-use super::state::lock;
+use crate::lock::lock;
 
 /// A disk that answers at all has done so by then; a slow one syncs in some 100 ms.
 const ANSWER_MS_MAX: u64 = 10_000;

@@ -44,12 +44,13 @@ use kvs_protocol::{FragmentParts, StreamName};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::Clock;
+use crate::lock::lock;
 use disk::{Disk, MemoryDisk, RealDisk};
 use engine::Engine;
 use random::{Random, SystemRandom};
 use record::header::SALT_BYTES;
 use record::{BLOCK_BYTES, RecordHeader};
-use state::{Shared, lock};
+use state::Shared;
 use writer::{Act, Append, Command, Reply, Reserve};
 
 pub(crate) use damage::damaged;

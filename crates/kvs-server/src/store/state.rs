@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, RwLock};
 
 use super::disk::Disk;
 use super::error::StoreError;
@@ -14,6 +14,7 @@ use super::keys::{self, Key};
 use super::random::Random;
 use super::stream::{Stream, StreamId};
 use crate::clock::Clock;
+use crate::lock::{lock, read, write};
 
 /// Numbers are reserved so many at a time: one sync for each block, and none for each fragment.
 pub(super) const RESERVED_NUMBERS: u64 = 1000;
@@ -55,18 +56,6 @@ pub(super) struct StreamState {
 pub(super) struct Numbers {
     pub(super) sequence: u64,
     pub(super) server_ms: u64,
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl StreamState {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use super::sparse::SparseBytes;
 use super::{Disk, DiskFile, DiskLock};
+use crate::lock::{lock, read, write};
 
 /// Files in memory, gone with the process.
 #[derive(Debug, Default)]
@@ -20,7 +21,7 @@ impl MemoryDisk {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<String, Arc<MemoryFile>>) -> T) -> T {
-        act(&mut self.files.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut lock(&self.files))
     }
 }
 
@@ -95,7 +96,7 @@ struct MemoryFile(RwLock<SparseBytes>);
 
 impl MemoryFile {
     fn with<T>(&self, act: impl FnOnce(&mut SparseBytes) -> T) -> T {
-        act(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+        act(&mut write(&self.0))
     }
 }
 
@@ -105,8 +106,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let bytes = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        bytes.read(offset, out)
+        read(&self.0).read(offset, out)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {

@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::sparse::SparseBytes;
 use super::{Disk, DiskFile, DiskLock};
+use crate::lock::lock;
 use crate::store::random::SeededRandom;
 
 /// What a disk writes at once or not at all.
@@ -215,7 +216,7 @@ impl SimulatedDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// How many calls there have been.

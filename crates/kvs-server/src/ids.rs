@@ -1,4 +1,4 @@
-//! Texts that nobody can guess.
+//! Texts that nobody can guess: ids of requests, versions of streams.
 
 use kvs_protocol::Version;
 use ring::rand::{SecureRandom, SystemRandom};
