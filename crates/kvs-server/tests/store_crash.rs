@@ -16,9 +16,7 @@ use kvs_server::store::{Store, StoreConfig, StoreError, StreamId};
 
 mod store;
 
-use store::{body, fragment, new_stream, read_all, wait};
-
-const NOW_MS: u64 = 1_700_000_000_000;
+use store::{NOW_MS, append, body, clock, create, fragment, new_stream, read_all, wait};
 
 /// Small segments, so that many are begun and unlinked.
 fn open(disk: &SimulatedDisk, clock: &Arc<SimulatedClock>, seed: u64) -> Result<Store, StoreError> {
@@ -30,10 +28,6 @@ fn open(disk: &SimulatedDisk, clock: &Arc<SimulatedClock>, seed: u64) -> Result<
     };
     let random = Arc::new(SeededRandom::new(seed));
     Store::open_on(&config, Arc::new(disk.clone()), clock.clone(), random)
-}
-
-fn clock() -> Arc<SimulatedClock> {
-    Arc::new(SimulatedClock::new(NOW_MS))
 }
 
 /// What the clients of a store remember of it.
@@ -262,21 +256,15 @@ fn is_durable(ignore_sync_data: bool, seed: u64) -> bool {
     let clock = clock();
     let disk = SimulatedDisk::new(seed);
     let store = open(&disk, &clock, seed).expect("it is new");
-    let stream = store
-        .create_stream(new_stream("cam"))
-        .expect("it is new")
-        .id;
-    let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
+    let stream = create(&store, "cam");
     disk.ignore_sync_data(ignore_sync_data);
-    let new = fragment(stream, number, 70_000);
-    let expected = body(&new);
-    wait(store.append(new)).expect("PERSISTED");
+    let persisted = append(&store, stream, 70_000).expect("PERSISTED");
     let disk = disk.power_cut();
     drop(store);
     let store = open(&disk, &clock, seed).expect("it survives");
     assert_eq!(store.check(true).expect("it can be checked"), []);
-    match read_all(&store, stream, number) {
-        Ok(read) => read == expected,
+    match read_all(&store, stream, persisted.number) {
+        Ok(read) => read == persisted.bytes,
         Err(StoreError::NoFragment) => false,
         Err(error) => panic!("{error}"),
     }
@@ -297,34 +285,29 @@ fn a_failed_sync_is_not_retried_on_that_file() {
     let clock = clock();
     let disk = SimulatedDisk::new(1);
     let store = open(&disk, &clock, 1).expect("it is new");
-    let stream = store
-        .create_stream(new_stream("cam"))
-        .expect("it is new")
-        .id;
+    let stream = create(&store, "cam");
     let segments = || {
         let files = disk.contents().into_iter().map(|(name, _)| name);
         files
             .filter(|name| name.starts_with("segments/"))
             .collect::<BTreeSet<_>>()
     };
-    let mut numbers = Vec::new();
+    let mut persisted = Vec::new();
     for fails in [false, true, false] {
-        let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
         if fails {
             disk.fault_after(1, Fault::SyncError);
         }
         let before = segments();
-        wait(store.append(fragment(stream, number, 5000))).expect("it goes elsewhere");
+        persisted.push(append(&store, stream, 5000).expect("it goes elsewhere"));
         let fresh = segments().difference(&before).count();
         assert_eq!(fresh, usize::from(fails || before.is_empty()));
-        numbers.push(number);
     }
     let disk = disk.power_cut();
     drop(store);
     let store = open(&disk, &clock, 1).expect("it survives");
-    for number in numbers {
-        read_all(&store, stream, number).expect("it was persisted");
-    }
+    persisted
+        .iter()
+        .for_each(|persisted| persisted.is_in(&store));
     assert_eq!(store.check(true).expect("it can be checked"), []);
 }
 
@@ -337,22 +320,15 @@ fn a_record_torn_at_any_block_is_cut_and_what_was_persisted_stays() {
         let clock = clock();
         let disk = SimulatedDisk::new(1);
         let store = open(&disk, &clock, 1).expect("it is new");
-        let stream = store
-            .create_stream(new_stream("cam"))
-            .expect("it is new")
-            .id;
-        let mut numbers = Vec::new();
-        for _ in 0..2 {
-            let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
-            wait(store.append(fragment(stream, number, 70_000))).expect("there is room");
-            numbers.push(number);
-        }
+        let stream = create(&store, "cam");
+        let [first, second] =
+            [(); 2].map(|()| append(&store, stream, 70_000).expect("there is room"));
         let disk = disk.power_cut();
         drop(store);
         disk.cut_file("segments/00000001", 73_728 + torn_bytes);
         let store = open(&disk, &clock, 1).expect("it survives");
-        read_all(&store, stream, numbers[0]).expect("it lies before the cut");
-        let second = read_all(&store, stream, numbers[1]);
+        first.is_in(&store);
+        let second = read_all(&store, stream, second.number);
         assert_eq!(second.is_ok(), torn_bytes >= 73_728, "{torn_bytes}");
         assert_eq!(store.check(true).expect("it can be checked"), []);
     }
@@ -363,12 +339,8 @@ fn a_deleted_streams_key_occurs_nowhere() {
     let clock = clock();
     let disk = SimulatedDisk::new(1);
     let store = open(&disk, &clock, 1).expect("it is new");
-    let stream = store
-        .create_stream(new_stream("cam"))
-        .expect("it is new")
-        .id;
-    let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
-    wait(store.append(fragment(stream, number, 70_000))).expect("there is room");
+    let stream = create(&store, "cam");
+    append(&store, stream, 70_000).expect("there is room");
     let keys = disk.contents();
     let keys = keys.iter().filter(|(name, _)| name.starts_with("keys/"));
     let keys: Vec<&[u8]> = keys.map(|(_, wrapped)| &wrapped[32..]).collect();

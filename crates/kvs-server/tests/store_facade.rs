@@ -9,12 +9,10 @@ use kvs_server::store::{Query, Store, StoreConfig, StoreError, TimeOrigin};
 
 mod store;
 
-use store::{body, fragment, new_stream, read_all, wait};
-
-const NOW_MS: u64 = 1_700_000_000_000;
+use store::{NOW_MS, body, clock, create, fragment, new_stream, read_all, wait};
 
 fn in_memory() -> (Store, Arc<SimulatedClock>) {
-    let clock = Arc::new(SimulatedClock::new(NOW_MS));
+    let clock = clock();
     let store = Store::open(&StoreConfig::in_memory(), clock.clone()).expect("it is new");
     (store, clock)
 }
@@ -41,10 +39,7 @@ fn a_fragment_comes_back_byte_for_byte() {
 #[test]
 fn pages_follow_one_another_by_either_time() {
     let (store, _) = in_memory();
-    let stream = store
-        .create_stream(new_stream("cam"))
-        .expect("it is new")
-        .id;
+    let stream = create(&store, "cam");
     for at in 0..10_u64 {
         let number = store
             .begin_fragment(stream, NOW_MS + 1000 * at)
@@ -117,10 +112,7 @@ fn pages_follow_one_another_by_either_time() {
 #[test]
 fn what_is_past_its_retention_is_hidden() {
     let (store, clock) = in_memory();
-    let stream = store
-        .create_stream(new_stream("cam"))
-        .expect("it is new")
-        .id;
+    let stream = create(&store, "cam");
     let old = store.begin_fragment(stream, NOW_MS).expect("it exists");
     wait(store.append(fragment(stream, old, 10))).expect("there is room");
     clock.advance_ms(2 * 3_600_000);
@@ -146,10 +138,7 @@ fn what_is_past_its_retention_is_hidden() {
 #[test]
 fn numbers_and_times_never_go_back() {
     let (store, _) = in_memory();
-    let stream = store
-        .create_stream(new_stream("cam"))
-        .expect("it is new")
-        .id;
+    let stream = create(&store, "cam");
     let times = [5, 7, 6, 1, 8].map(|ms| {
         let number = store.begin_fragment(stream, ms).expect("it exists");
         (number.sequence, number.server_ms)
@@ -164,10 +153,7 @@ fn numbers_and_times_never_go_back() {
 #[test]
 fn on_a_disk_that_hangs_nobody_waits_for_a_number_unasked() {
     let (store, _) = in_memory();
-    let stream = store
-        .create_stream(new_stream("cam"))
-        .expect("it is new")
-        .id;
+    let stream = create(&store, "cam");
     let hangs = store.hold();
     let try_begin = || store.try_begin_fragment(stream, NOW_MS).expect("it exists");
     let reserved = std::iter::from_fn(try_begin).count();
@@ -183,7 +169,7 @@ fn on_a_disk_that_hangs_nobody_waits_for_a_number_unasked() {
 fn times_never_go_back_behind_what_recovery_finds() {
     let disk = SimulatedDisk::new(1);
     let open = |disk: &SimulatedDisk| {
-        let clock = Arc::new(SimulatedClock::new(NOW_MS));
+        let clock = clock();
         let random = Arc::new(SeededRandom::new(1));
         Store::open_on(
             &StoreConfig::in_memory(),
@@ -258,17 +244,14 @@ fn metadata_changes_with_the_right_version_only() {
 
 #[test]
 fn memory_is_bounded_and_the_oldest_goes_first() {
-    let clock = Arc::new(SimulatedClock::new(NOW_MS));
+    let clock = clock();
     let config = StoreConfig {
         bytes_max: Some(4 << 20),
         segment_bytes: 1 << 20,
         ..StoreConfig::in_memory()
     };
     let store = Store::open(&config, clock).expect("it is new");
-    let stream = store
-        .create_stream(new_stream("cam"))
-        .expect("it is new")
-        .id;
+    let stream = create(&store, "cam");
     let mut numbers = Vec::new();
     for _ in 0..100 {
         let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
@@ -299,13 +282,10 @@ fn a_real_folder_is_opened_again_and_by_one_at_a_time() {
         free_bytes_min: 0,
         ..StoreConfig::on_disk(&data)
     };
-    let clock = Arc::new(SimulatedClock::new(NOW_MS));
+    let clock = clock();
     let open = || Store::open(&config, clock.clone());
     let store = open().expect("it is new");
-    let stream = store
-        .create_stream(new_stream("cam"))
-        .expect("it is new")
-        .id;
+    let stream = create(&store, "cam");
     let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
     let new = fragment(stream, number, 300_000);
     let expected = body(&new);
@@ -355,7 +335,7 @@ fn an_index_with_a_page_of_zeros_is_an_error_and_no_panic() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = StoreConfig::on_disk(folder.path());
     let open = || {
-        let clock = Arc::new(SimulatedClock::new(NOW_MS));
+        let clock = clock();
         let store = Store::open(&config, clock)?;
         let found = store.check(true)?;
         let stream = store.stream(&"cam".parse().expect("a name"));
@@ -364,7 +344,7 @@ fn an_index_with_a_page_of_zeros_is_an_error_and_no_panic() {
         wait(store.append(fragment(stream, number, 10)))?;
         Ok::<_, StoreError>(found)
     };
-    let clock = Arc::new(SimulatedClock::new(NOW_MS));
+    let clock = clock();
     let store = Store::open(&config, clock).expect("a new folder");
     let stream = store.create_stream(new_stream("cam")).expect("it is new");
     for at in 0..50 {

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use kvs_protocol::FragmentParts;
-use kvs_server::clock::SimulatedClock;
 use kvs_server::store::disk::Disk;
 use kvs_server::store::disk::simulated::SimulatedDisk;
 use kvs_server::store::random::SeededRandom;
@@ -11,9 +9,8 @@ use kvs_server::store::{Invariant, Store, StoreConfig, StoreError, StreamId};
 
 mod store;
 
-use store::{body, fragment, new_stream, read_all, wait};
+use store::{Persisted, append, clock, create};
 
-const NOW_MS: u64 = 1_700_000_000_000;
 /// Of the first stream.
 const KEY: &str = "keys/00000001";
 
@@ -23,16 +20,15 @@ fn open(disk: &SimulatedDisk) -> Result<Store, StoreError> {
         segment_bytes: 256 << 10,
         ..StoreConfig::in_memory()
     };
-    let clock = Arc::new(SimulatedClock::new(NOW_MS));
     let random = Arc::new(SeededRandom::new(1));
-    Store::open_on(&config, Arc::new(disk.clone()), clock, random)
+    Store::open_on(&config, Arc::new(disk.clone()), clock(), random)
 }
 
 /// A store that was killed with fragments of two streams behind its checkpoint and before it.
 struct Killed {
     disk: SimulatedDisk,
     streams: [StreamId; 2],
-    persisted: Vec<(StreamId, FragmentParts, Vec<u8>)>,
+    persisted: Vec<Persisted>,
     key: Vec<u8>,
 }
 
@@ -40,12 +36,11 @@ impl Killed {
     fn new(seed: u64) -> Self {
         let disk = SimulatedDisk::new(seed);
         let store = open(&disk).expect("it is new");
-        let streams = ["cam", "door"]
-            .map(|name| store.create_stream(new_stream(name)).expect("it is new").id);
+        let streams = ["cam", "door"].map(|name| create(&store, name));
         let mut persisted = Vec::new();
         for at in 0..6 {
             for stream in streams {
-                persisted.push(append(&store, stream).expect("there is room"));
+                persisted.push(append(&store, stream, 10_000).expect("there is room"));
             }
             if at == 2 {
                 store.checkpoint().expect("the index works");
@@ -75,22 +70,9 @@ impl Killed {
     }
 
     fn all_there(&self, store: &Store, stream: StreamId) {
-        let of = self.persisted.iter().filter(|(of, ..)| *of == stream);
-        for (stream, number, bytes) in of {
-            let read = read_all(store, *stream, *number).expect("it was persisted");
-            assert!(read == *bytes, "{number:?} has other bytes");
-        }
+        let of = self.persisted.iter().filter(|one| one.stream == stream);
+        of.for_each(|persisted| persisted.is_in(store));
     }
-}
-
-type Persisted = (StreamId, FragmentParts, Vec<u8>);
-
-fn append(store: &Store, stream: StreamId) -> Result<Persisted, StoreError> {
-    let number = store.begin_fragment(stream, NOW_MS)?;
-    let new = fragment(stream, number, 10_000);
-    let bytes = body(&new);
-    wait(store.append(new))?;
-    Ok((stream, number, bytes))
 }
 
 fn check_is_named(store: &Store) {
@@ -114,7 +96,9 @@ fn a_key_that_does_not_open_costs_its_stream_alone_and_nothing_for_ever() {
             // More than one start, each of which recovers and then writes a checkpoint.
             for _ in 0..3 {
                 let store = open(&killed.disk).expect("the others are well");
-                let refused = append(&store, cam).map(drop).expect_err("there is no key");
+                let refused = append(&store, cam, 10_000)
+                    .map(drop)
+                    .expect_err("there is no key");
                 assert!(matches!(refused, StoreError::StreamKey(_)), "{refused}");
                 assert!(refused.to_string().contains(KEY), "{refused}");
                 assert_eq!(refused.ack_error().id(), 4506);
@@ -126,7 +110,7 @@ fn a_key_that_does_not_open_costs_its_stream_alone_and_nothing_for_ever() {
                 check_is_named(&store);
                 killed
                     .persisted
-                    .push(append(&store, door).expect("it is well"));
+                    .push(append(&store, door, 10_000).expect("it is well"));
                 killed.all_there(&store, door);
                 drop(store);
                 killed.disk = killed.disk.power_cut();
@@ -136,7 +120,7 @@ fn a_key_that_does_not_open_costs_its_stream_alone_and_nothing_for_ever() {
             assert_eq!(store.check(true).expect("it can be checked"), []);
             killed.all_there(&store, cam);
             killed.all_there(&store, door);
-            append(&store, cam).expect("it is well again");
+            append(&store, cam, 10_000).expect("it is well again");
         }
     }
 }
@@ -150,7 +134,7 @@ fn a_stream_without_its_key_is_deleted_whole() {
     store.delete_stream(cam).expect("it exists");
     // The rows go with the groups that follow, until they are all out.
     for _ in 0..3 {
-        append(&store, door).expect("it is well");
+        append(&store, door, 10_000).expect("it is well");
     }
     assert_eq!(store.check(true).expect("it can be checked"), []);
     let names = killed.disk.contents().into_iter().map(|(name, _)| name);
@@ -186,7 +170,7 @@ fn another_master_key_is_refused_and_not_taken_for_damage() {
             master_key,
             ..StoreConfig::on_disk(&data)
         };
-        Store::open(&config, Arc::new(SimulatedClock::new(NOW_MS)))
+        Store::open(&config, clock())
     };
     // Also where no stream's key could tell.
     drop(open(None).expect("it is new"));
@@ -196,10 +180,10 @@ fn another_master_key_is_refused_and_not_taken_for_damage() {
     };
     refused("it is empty");
     let store = open(None).expect("it is the right one");
-    let cam = store.create_stream(new_stream("cam")).expect("it is new");
-    let (_, number, _) = append(&store, cam.id).expect("there is room");
+    let cam = create(&store, "cam");
+    let persisted = append(&store, cam, 10_000).expect("there is room");
     drop(store);
     refused("it has a stream");
     let store = open(None).expect("it is the right one");
-    read_all(&store, cam.id, number).expect("it was persisted");
+    persisted.is_in(&store);
 }

@@ -2,9 +2,11 @@
 #![allow(dead_code)]
 
 use std::future::Future;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use kvs_protocol::FragmentParts;
+use kvs_server::clock::SimulatedClock;
 use kvs_server::store::{NewFragment, NewStream, Store, StoreError, StreamId};
 
 /// A stream that keeps its fragments for an hour.
@@ -67,4 +69,46 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.build().expect("a thread can wait");
     runtime.block_on(future)
+}
+
+/// The simulated clock's time in every test.
+pub(crate) const NOW_MS: u64 = 1_700_000_000_000;
+
+/// A clock that stands at that time.
+pub(crate) fn clock() -> Arc<SimulatedClock> {
+    Arc::new(SimulatedClock::new(NOW_MS))
+}
+
+/// Makes a stream of that name.
+pub(crate) fn create(store: &Store, name: &str) -> StreamId {
+    let created = store.create_stream(new_stream(name));
+    created.expect("there is none of that name").id
+}
+
+/// A fragment that was PERSISTED.
+pub(crate) struct Persisted {
+    pub(crate) stream: StreamId,
+    pub(crate) number: FragmentParts,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Persisted {
+    /// It is there byte for byte.
+    pub(crate) fn is_in(&self, store: &Store) {
+        let read = read_all(store, self.stream, self.number).expect("it was persisted");
+        assert!(read == self.bytes, "{:?} has other bytes", self.number);
+    }
+}
+
+/// Stores a fragment with a cluster of `len`.
+pub(crate) fn append(store: &Store, stream: StreamId, len: usize) -> Result<Persisted, StoreError> {
+    let number = store.begin_fragment(stream, NOW_MS)?;
+    let new = fragment(stream, number, len);
+    let bytes = body(&new);
+    wait(store.append(new))?;
+    Ok(Persisted {
+        stream,
+        number,
+        bytes,
+    })
 }

@@ -1,54 +1,41 @@
 //! A cutter against bodies that keep the rules and bodies that break one.
 
-use kvs_media::mkv::{END_OF_FRAGMENT, Muxer, MuxerSettings};
-use kvs_media::{AudioFormat, Frame, FrameData, TrackKind, TrackNumber, VideoFormat};
+use kvs_media::mkv::END_OF_FRAGMENT;
 use proptest::prelude::*;
 
 use super::*;
 
+// The media of the tests against a whole server.
+#[allow(dead_code)]
+#[path = "../../../tests/server/movie.rs"]
+mod movie;
+
+use movie::{Movie, track};
+
 /// Writes bodies. Times are milliseconds.
 struct Body {
-    muxer: Muxer,
+    movie: Movie,
     bytes: Vec<u8>,
 }
 
 impl Body {
     fn new(tracks: u64) -> Self {
         let tracks: Vec<_> = (1..=tracks).map(track).collect();
-        let settings = MuxerSettings {
-            timecode_scale_ns: 1_000_000,
-            title: String::new(),
-            writing_app: String::new(),
-            segment_uid: [1; 16],
-        };
-        let muxer = Muxer::new(&tracks, &settings).expect("good tracks");
-        let bytes = muxer.header().to_vec();
-        Self { muxer, bytes }
+        let mut movie = Movie::of_tracks(&tracks);
+        // Every body is cut at every byte.
+        movie.frame_bytes = 3;
+        let bytes = movie.header();
+        Self { movie, bytes }
     }
 
     fn cluster(mut self, start_ms: u64) -> Self {
-        let mut out = Vec::new();
-        self.muxer
-            .begin_cluster(ProducerTime::from_ms(start_ms), &mut out);
-        self.bytes.extend(out.concat());
-        self
+        let cluster = self.movie.cluster(start_ms);
+        self.raw(&cluster)
     }
 
     fn frame(mut self, track: u64, time_ms: u64) -> Self {
-        let mut out = Vec::new();
-        let frame = Frame {
-            track: TrackNumber::new(track).expect("a track number"),
-            time: ProducerTime::from_ms(time_ms),
-            decode_time: None,
-            duration_ns: None,
-            key: false,
-            data: FrameData::from(Bytes::from(time_ms.to_string())),
-        };
-        self.muxer
-            .frame(&frame, &mut out)
-            .expect("a frame that fits");
-        self.bytes.extend(out.concat());
-        self
+        let frame = self.movie.frame(track, time_ms);
+        self.raw(&frame)
     }
 
     fn tags(mut self, tags: &[(&str, &str)]) -> Self {
@@ -112,24 +99,6 @@ impl Body {
         assert_eq!(self.cut(1), whole);
         assert_eq!(self.cut(7), whole);
         whole
-    }
-}
-
-fn track(number: u64) -> Track {
-    let kind = match number {
-        1 => TrackKind::Video(VideoFormat::default()),
-        _ => TrackKind::Audio(AudioFormat {
-            sample_rate: 8000.0,
-            channels: 1,
-            bit_depth: None,
-        }),
-    };
-    Track {
-        number: TrackNumber::new(number).expect("a track number"),
-        kind,
-        name: None,
-        codec_id: "A_TEST".into(),
-        codec_private: None,
     }
 }
 
