@@ -16,6 +16,7 @@ pub mod producer;
 mod random;
 pub mod service;
 pub mod service_error;
+mod task;
 
 pub use connection::{ConnectionConfig, StreamId};
 pub use consumer::{

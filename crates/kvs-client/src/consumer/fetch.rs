@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinHandle;
 
 use super::media::Opening;
 use crate::service_error::ServiceError;
+use crate::task::OwnedTask;
 
 /// How many bytes of a batch are kept until they are read. With the batch at hand and one ahead,
 /// that is at most twice this: some seconds of high-definition video.
@@ -26,7 +26,7 @@ pub(super) const BATCH_FRAGMENTS_MAX: usize = 100;
 pub(super) struct Batch {
     pieces: mpsc::UnboundedReceiver<Result<Bytes, ServiceError>>,
     room: Arc<Semaphore>,
-    task: JoinHandle<()>,
+    _task: OwnedTask,
 }
 
 impl Batch {
@@ -35,8 +35,12 @@ impl Batch {
         // The room bounds the queue in bytes, so it needs no bound in pieces.
         let (sender, pieces) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(BATCH_BYTES_MAX as usize));
-        let task = tokio::spawn(fetch(opening, sender, Arc::clone(&room)));
-        Self { pieces, room, task }
+        let task = fetch(opening, sender, Arc::clone(&room));
+        Self {
+            pieces,
+            room,
+            _task: OwnedTask::spawn(task),
+        }
     }
 
     /// The next bytes; `None` at the end of the response. Cancel-safe.
@@ -46,12 +50,6 @@ impl Batch {
             self.room.add_permits(permits(bytes) as usize);
         }
         Some(piece)
-    }
-}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use super::event::ProducerEvent;
 use super::put_media;
 use super::session::{Input, LinkId, Output};
 use super::shared::{MediaBody, Shared};
+use crate::task::OwnedTask;
 use crate::{DataApi, NewStream, Service, clock};
 
 /// Acks that wait for the driver. More hold the connection's reading back, which does no harm.
@@ -29,17 +29,9 @@ struct Driver {
     create: NewStream,
     shared: Arc<Shared>,
     calls: FuturesUnordered<Call>,
-    links: HashMap<LinkId, LinkTask>,
+    /// Dropping a task breaks its connection off.
+    links: HashMap<LinkId, OwnedTask>,
     inputs: mpsc::Sender<Input>,
-}
-
-/// The task of one connection. Dropping it breaks the connection off.
-struct LinkTask(JoinHandle<()>);
-
-impl Drop for LinkTask {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// Runs a session to its end.
@@ -109,8 +101,8 @@ impl Driver {
             Output::ForgetCredentials => service.invalidate_credentials(),
             &Output::Connect(link) => {
                 let body = MediaBody::new(Arc::clone(&self.shared), link);
-                let task = tokio::spawn(connect(service, link, body, self.inputs.clone()));
-                self.links.insert(link, LinkTask(task));
+                let task = connect(service, link, body, self.inputs.clone());
+                self.links.insert(link, OwnedTask::spawn(task));
             }
             Output::Close(link) => drop(self.links.remove(link)),
             Output::Event(_) => {}
@@ -130,7 +122,7 @@ impl Driver {
 
     /// Lets connections that were ended in good form say goodbye.
     async fn linger(mut self) {
-        let tasks = self.links.values_mut().map(|task| &mut task.0);
+        let tasks = self.links.values_mut().map(OwnedTask::ended);
         let ended = futures_util::future::join_all(tasks);
         // Whoever does not end by then is broken off.
         let _ = tokio::time::timeout(LINGER, ended).await;

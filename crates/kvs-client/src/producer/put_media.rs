@@ -15,8 +15,8 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use kvs_protocol::{Ack, AckParser, ErrorReply, sigv4};
-use tokio::task::JoinHandle;
 
+use crate::task::OwnedTask;
 use crate::{DataApi, ErrorKind, Service, ServiceError, clock};
 
 const OPERATION: &str = "PutMedia";
@@ -31,17 +31,8 @@ const ERROR_WAIT: Duration = Duration::from_secs(5);
 pub(super) struct Acks {
     body: Incoming,
     parser: AckParser,
-    _connection: Connection,
-}
-
-/// The task that moves the bytes.
-#[derive(Debug)]
-struct Connection(JoinHandle<()>);
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    /// Moves the bytes.
+    _connection: OwnedTask,
 }
 
 /// Connects, signs and sends the head of a PutMedia; returns when the service takes data.
@@ -73,10 +64,10 @@ where
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(failed)?;
-    let connection = Connection(tokio::spawn(async move {
+    let connection = OwnedTask::spawn(async move {
         // Whoever waits for the answer hears of the error there.
         let _ = connection.await;
-    }));
+    });
     let response = tokio::time::timeout(config.request_timeout, sender.send_request(request))
         .await
         .map_err(|_| ServiceError::timeout(OPERATION))?
