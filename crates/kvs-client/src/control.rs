@@ -151,20 +151,6 @@ impl Service {
             .ok_or_else(|| incomplete("CreateStream", "StreamARN"))
     }
 
-    /// Adds tags to the stream (TagStream); existing keys are overwritten.
-    pub async fn tag_stream(&self, tags: &BTreeMap<String, String>) -> Result<(), ServiceError> {
-        self.control()
-            .await?
-            .tag_stream()
-            .set_stream_name(self.stream().request_name().map(str::to_owned))
-            .set_stream_arn(self.stream().arn().map(str::to_owned))
-            .set_tags(Some(tags.clone().into_iter().collect()))
-            .send()
-            .await
-            .map_err(|error| ServiceError::from_sdk("TagStream", error))?;
-        Ok(())
-    }
-
     /// The base URL for an API of the data plane (GetDataEndpoint), kept for 40 minutes.
     pub async fn data_endpoint(&self, api: DataApi) -> Result<String, ServiceError> {
         if let Some(url) = self.endpoints().get(api, clock::monotonic()) {

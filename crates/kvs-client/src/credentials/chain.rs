@@ -163,3 +163,42 @@ async fn read_file(path: &Path) -> Result<Credentials, String> {
         .map_err(|error| error.to_string())?;
     file::parse(&text).map_err(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn fetch(path: &Path) -> Result<Credentials, ServiceError> {
+        let source = CredentialSource::File(path.to_owned());
+        let config = ProviderConfig::empty();
+        let chain = Chain::new(&source, &config, Placeholder::Refused);
+        chain.fetch().await
+    }
+
+    #[tokio::test]
+    async fn a_credential_file_is_read_each_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("credential");
+        for key in ["AKIDONE", "AKIDTWO"] {
+            let line = format!("CREDENTIALS {key} not-a-secret\n");
+            std::fs::write(&path, line).expect("written");
+            let credentials = fetch(&path).await.expect("a valid file");
+            assert_eq!(credentials.access_key_id(), key);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_credential_file_that_cannot_be_used_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("credential");
+        let error = fetch(&path).await.expect_err("no such file");
+        assert_eq!(error.kind(), ErrorKind::Credentials);
+        std::fs::write(&path, "AKIDEXAMPLE not-a-secret").expect("written");
+        let error = fetch(&path).await.expect_err("the word is missing");
+        let said = error.to_string();
+        assert!(
+            said.contains("credential") && !said.contains("AKID"),
+            "{said}"
+        );
+    }
+}

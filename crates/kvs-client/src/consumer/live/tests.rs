@@ -140,6 +140,17 @@ fn a_fragment_sent_again_under_a_new_number_is_given_once() {
             LiveReader::with_media(Box::new(Arc::clone(&media)), config(Start::Earliest));
         read_until(&mut reader, &last_of(&recording)).await
     });
+    // Whoever wants to see what the producer did gets both.
+    let media = Scripted::new(recording.clone(), fates([]));
+    let all = in_virtual_time(async {
+        let config = LiveConfig {
+            deduplicate: false,
+            ..config(Start::Earliest)
+        };
+        let mut reader = LiveReader::with_media(Box::new(Arc::clone(&media)), config);
+        read_until(&mut reader, &last_of(&recording)).await
+    });
+    assert_eq!(frames(&all), all_frames(&recording));
     recording.remove(3);
     assert_eq!(frames(&items), all_frames(&recording));
 }
