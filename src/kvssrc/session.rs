@@ -32,7 +32,7 @@ pub(super) struct Session {
     pub(super) flows: Mutex<gst_base::UniqueFlowCombiner>,
     element: glib::WeakRef<KvsSrc>,
     runtime: Handle,
-    reader: Option<Arc<tokio::sync::Mutex<Reader>>>,
+    reader: Arc<tokio::sync::Mutex<Reader>>,
     control: Mutex<Control>,
     /// Held during a seek: one at a time.
     pub(super) seeking: Mutex<Seeking>,
@@ -109,7 +109,7 @@ impl Session {
             flows: Mutex::default(),
             element: element.downgrade(),
             runtime,
-            reader: Some(Arc::new(tokio::sync::Mutex::new(Reader::new(&config)))),
+            reader: Arc::new(tokio::sync::Mutex::new(Reader::new(&config))),
             control: Mutex::default(),
             seeking: Mutex::default(),
             config,
@@ -128,9 +128,7 @@ impl Session {
         };
         let reader = self.reader.clone();
         let task = self.runtime.spawn(async move {
-            if let Some(reader) = reader {
-                reader.lock().await.run(&run, target).await;
-            }
+            reader.lock().await.run(&run, target).await;
         });
         self.control().reading = Some(Reading {
             task: task.abort_handle(),
@@ -225,15 +223,6 @@ impl Session {
 
     fn control(&self) -> MutexGuard<'_, Control> {
         lock(&self.control)
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // A request under way starts a task when it is dropped, which needs the runtime; whoever
-        // drops the session is on a thread of the application or of a pad.
-        let _inside = self.runtime.enter();
-        drop(self.reader.take());
     }
 }
 
