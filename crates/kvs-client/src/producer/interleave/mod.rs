@@ -102,7 +102,8 @@ pub(super) struct Interleave {
     cut: Option<Cut>,
     /// The next fragment begins a new run of time.
     step: bool,
-    /// A video has to begin with a key frame: at the start and after a step.
+    /// A video begins with a key frame. Behind a step it goes on as it comes: what its pictures
+    /// refer to was sent.
     needs_key: bool,
     /// Frames that came before it.
     undecodable: Option<FrameSpan>,
