@@ -32,3 +32,72 @@ fn wrong() -> StoreError {
     let what = "the master key is not the one that this data folder's keys were made with";
     StoreError::Key(format!("{what}: give the right one with --master-key"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::SimulatedClock;
+    use crate::store::disk::{Disk, MemoryDisk};
+    use crate::store::random::SeededRandom;
+    use crate::store::stream::NewStream;
+    use crate::store::{Store, StoreConfig};
+
+    const KEY: &str = "keys/00000001";
+
+    fn open(disk: &Arc<MemoryDisk>) -> Result<Store, StoreError> {
+        let clock = Arc::new(SimulatedClock::new(0));
+        let random = Arc::new(SeededRandom::new(1));
+        Store::open_on(&StoreConfig::in_memory(), disk.clone(), clock, random)
+    }
+
+    fn forget(store: &Store) {
+        let shared = &store.0.shared;
+        shared
+            .with_index(|index| {
+                index.change(true, |changes| {
+                    changes.forget_master_key()?;
+                    Ok(())
+                })
+            })
+            .expect("the index works");
+    }
+
+    #[test]
+    fn a_folder_of_an_earlier_version_learns_its_master_key_from_one_that_opens() {
+        let disk = Arc::new(MemoryDisk::new());
+        let store = open(&disk).expect("it is new");
+        let new = NewStream {
+            name: "cam".parse().expect("it is a name"),
+            version: "first".parse().expect("it is a version"),
+            retention_hours: 1,
+            device_name: None,
+            media_type: None,
+            kms_key_id: None,
+            tags: Default::default(),
+        };
+        store.create_stream(new).expect("it is new");
+        let mark = |store: &Store| {
+            let snapshot = store.0.shared.snapshot().expect("the index works");
+            snapshot.master_key_mark().expect("the index works")
+        };
+        let known = mark(&store);
+        forget(&store);
+        drop(store);
+        let store = open(&disk).expect("its key opens");
+        assert!(known.is_some() && mark(&store) == known);
+
+        // No key opens: it may be the master key that is wrong.
+        forget(&store);
+        drop(store);
+        let key = disk.open(KEY).expect("it is there");
+        key.write_at(40, &[0; 8]).expect("there is room");
+        let refused = open(&disk).expect_err("no key opens").to_string();
+        assert!(refused.contains("--master-key"), "{refused}");
+        disk.unlink(KEY)
+            .expect("a refused start takes nothing away");
+        let store = open(&disk).expect("nothing speaks against it");
+        assert_eq!((mark(&store), store.key_errors().len()), (None, 1));
+    }
+}

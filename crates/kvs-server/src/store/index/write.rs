@@ -186,6 +186,15 @@ impl<'t> Changes<'t> {
         Ok(())
     }
 
+    /// As an earlier version leaves it.
+    #[cfg(test)]
+    pub(in crate::store) fn forget_master_key(&mut self) -> Result<(), StoreError> {
+        self.transaction
+            .open_table(SINGLE)?
+            .remove(MASTER_KEY_MARK)?;
+        Ok(())
+    }
+
     /// Up to here every whole record has its row.
     pub(in crate::store) fn set_checkpoint(&mut self, end: Place) -> Result<(), StoreError> {
         let mut table = self.transaction.open_table(SINGLE)?;
