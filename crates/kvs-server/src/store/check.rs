@@ -100,8 +100,12 @@ pub(super) fn invariants(shared: &Shared, full: bool) -> Result<Vec<Violation>, 
 }
 
 fn name(row: &Row) -> String {
-    let number = FragmentNumber::from_parts(row.number);
-    format!("fragment {} of stream {}", number.as_str(), row.stream.0)
+    let number = FragmentNumber::from_parts(row.facts.number);
+    format!(
+        "fragment {} of stream {}",
+        number.as_str(),
+        row.facts.stream.0
+    )
 }
 
 /// Which blocks of each segment a row has been seen to use: a bit each.
@@ -162,10 +166,10 @@ impl Check<'_> {
                     format!("{}: shares its place", name(&row)),
                 ));
             }
-            if doomed.contains(&row.stream) {
+            if doomed.contains(&row.facts.stream) {
                 continue;
             }
-            let known = self.shared.stream(row.stream).is_ok();
+            let known = self.shared.stream(row.facts.stream).is_ok();
             if !known {
                 found.push((
                     Invariant::Streams,
@@ -174,13 +178,15 @@ impl Check<'_> {
             } else if let Some(what) = self.record(&row) {
                 found.push((Invariant::Whole, what));
             }
-            if let Some(before) = newest.insert(row.stream, row)
-                && before.number.sequence >= row.number.sequence
+            if let Some(before) = newest.insert(row.facts.stream, row)
+                && before.facts.number.sequence >= row.facts.number.sequence
             {
                 let what = format!("{}: its time is later, its number not", name(&row));
                 found.push((Invariant::Numbers, what));
             }
-            if known && row.number.sequence > self.snapshot.reserved(row.stream)?.sequence {
+            if known
+                && row.facts.number.sequence > self.snapshot.reserved(row.facts.stream)?.sequence
+            {
                 found.push((
                     Invariant::Numbers,
                     format!("{}: was not reserved", name(&row)),
@@ -216,7 +222,7 @@ impl Check<'_> {
         if !self.full {
             return None;
         }
-        let stream = self.shared.stream(row.stream).ok()?;
+        let stream = self.shared.stream(row.facts.stream).ok()?;
         // Without its key nobody can say more; it is the key that is named.
         let key = stream.key().ok()?;
         match recovery::authenticates(file.as_ref(), row.place, &header, key) {
@@ -252,7 +258,7 @@ impl Check<'_> {
             let row = self
                 .snapshot
                 .at(stream, number.server_ms, number.sequence)?;
-            if row.is_none_or(|row| row.producer_ms != info.producer_ms) {
+            if row.is_none_or(|row| row.facts.producer_ms != info.producer_ms) {
                 found.push(format!(
                     "stream {}: the producer's order has sequence {} at {} ms, the server's not",
                     stream.0, number.sequence, info.producer_ms
@@ -294,7 +300,7 @@ impl Check<'_> {
             for record in scan {
                 let (block, header) = record.map_err(StoreError::io(&doing))?;
                 let row = Row::new(&header, Place { segment, block });
-                let Ok(stream) = self.shared.stream(row.stream) else {
+                let Ok(stream) = self.shared.stream(row.facts.stream) else {
                     continue;
                 };
                 let waits = || {
@@ -306,7 +312,12 @@ impl Check<'_> {
                         .map_err(StoreError::io(&doing))?,
                     Err(_) => !waits(),
                 };
-                if whole && self.snapshot.row(row.stream, row.number)?.is_none() {
+                if whole
+                    && self
+                        .snapshot
+                        .row(row.facts.stream, row.facts.number)?
+                        .is_none()
+                {
                     found.push(format!("{}: whole, and without a row", name(&row)));
                 }
             }

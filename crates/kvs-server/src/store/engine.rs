@@ -237,7 +237,11 @@ impl Engine {
         let admit = |append: Append| {
             let refused = if full {
                 StoreError::DiskFull
-            } else if self.shared.stream(append.record.header.stream).is_err() {
+            } else if self
+                .shared
+                .stream(append.record.header.facts.stream)
+                .is_err()
+            {
                 StoreError::NoStream
             } else {
                 return Some(append);

@@ -49,7 +49,7 @@ use disk::{Disk, MemoryDisk, RealDisk};
 use engine::Engine;
 use random::{Random, SystemRandom};
 use record::header::SALT_BYTES;
-use record::{BLOCK_BYTES, RecordHeader};
+use record::{BLOCK_BYTES, RecordFacts, RecordHeader};
 use state::Shared;
 use writer::{Act, Append, Command, Reply, Reserve};
 
@@ -286,7 +286,7 @@ impl Store {
         async move {
             let header = store.header_of(&new)?;
             let room = Arc::clone(&store.0.room)
-                .acquire_many_owned(header.blocks())
+                .acquire_many_owned(header.facts.blocks())
                 .await;
             let room = room.map_err(|_| StoreError::Closed)?;
             let stream = store.0.shared.stream(new.stream)?;
@@ -317,14 +317,16 @@ impl Store {
         let mut salt = [0; SALT_BYTES];
         self.0.shared.random.fill(&mut salt);
         Ok(RecordHeader {
-            stream: new.stream,
+            facts: RecordFacts {
+                stream: new.stream,
+                number: new.number,
+                producer_ms: new.producer_ms,
+                length_ms: u32::try_from(new.length_ms).unwrap_or(u32::MAX),
+                header_bytes: new.header.len() as u32,
+                cluster_bytes: new.cluster_bytes as u32,
+                tags_bytes: (body_bytes - new.cluster_bytes) as u32,
+            },
             epoch: keys::KEY_EPOCH,
-            number: new.number,
-            producer_ms: new.producer_ms,
-            length_ms: u32::try_from(new.length_ms).unwrap_or(u32::MAX),
-            header_bytes: new.header.len() as u32,
-            cluster_bytes: new.cluster_bytes as u32,
-            tags_bytes: (body_bytes - new.cluster_bytes) as u32,
             salt,
         })
     }

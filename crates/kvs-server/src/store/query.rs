@@ -42,7 +42,7 @@ impl Store {
         let mut passed = 0;
         snapshot.range(stream, TimeOrigin::Server, (0, 0), all, |row| {
             passed += 1;
-            first = (row.producer_ms >= stopped.producer_ms).then(|| row.info());
+            first = (row.facts.producer_ms >= stopped.producer_ms).then(|| row.info());
             first.is_none() && passed < PASSED_ROWS_MAX
         })?;
         Ok(first)
@@ -84,7 +84,7 @@ impl Store {
             .snapshot()?
             .last(stream, TimeOrigin::Server, u64::MAX)?;
         Ok(row
-            .filter(|row| row.number.server_ms >= floor_ms)
+            .filter(|row| row.facts.number.server_ms >= floor_ms)
             .map(|row| row.info()))
     }
 
@@ -110,7 +110,7 @@ impl Store {
         let before = self.0.shared.snapshot()?.last(stream, origin, at_ms)?;
         let contains = |row: &Row| {
             let info = row.info();
-            row.number.server_ms >= floor_ms
+            row.facts.number.server_ms >= floor_ms
                 && info.start_ms(origin).saturating_add(info.length_ms) >= at_ms
         };
         match before.filter(contains) {
@@ -145,7 +145,7 @@ impl Store {
     ) -> Result<Option<(Arc<StreamState>, Row)>, StoreError> {
         let (live, floor_ms) = self.readable(stream)?;
         let row = self.0.shared.snapshot()?.row(stream, number)?;
-        let row = row.filter(|row| row.number.server_ms >= floor_ms);
+        let row = row.filter(|row| row.facts.number.server_ms >= floor_ms);
         Ok(row.map(|row| (live, row)))
     }
 }
@@ -155,6 +155,7 @@ mod tests {
     use super::*;
     use crate::clock::SimulatedClock;
     use crate::store::StoreConfig;
+    use crate::store::record::RecordFacts;
     use crate::store::segments::Place;
     use crate::store::stream::NewStream;
 
@@ -175,7 +176,7 @@ mod tests {
             tags: Default::default(),
         };
         let stream = store.create_stream(new).expect("it is new").id;
-        let rows = (0..expired as u64 + 3).map(|at| Row {
+        let facts = |at| RecordFacts {
             stream,
             number: FragmentParts {
                 sequence: at + 1,
@@ -190,10 +191,11 @@ mod tests {
             header_bytes: 0,
             cluster_bytes: 0,
             tags_bytes: 0,
-            place: Place {
-                segment: 1,
-                block: at as u32,
-            },
+        };
+        let place = |block| Place { segment: 1, block };
+        let rows = (0..expired as u32 + 3).map(|at| Row {
+            facts: facts(u64::from(at)),
+            place: place(at),
         });
         store
             .0

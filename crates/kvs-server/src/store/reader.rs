@@ -44,8 +44,8 @@ impl std::fmt::Debug for FragmentReader {
 
 fn damaged(row: &Row, what: &'static str) -> StoreError {
     StoreError::Damaged {
-        stream: row.stream,
-        number: row.number,
+        stream: row.facts.stream,
+        number: row.facts.number,
         what,
     }
 }
@@ -63,7 +63,7 @@ pub(super) fn find_record(
     file.read_at(row.place.offset(), &mut bytes)
         .map_err(|_| damaged(row, "its segment is too short"))?;
     let header = RecordHeader::parse(&bytes).ok_or_else(|| damaged(row, "no header there"))?;
-    if !row.says(&header) {
+    if row.facts != header.facts {
         return Err(damaged(row, "another record lies there"));
     }
     Ok((file, header))
@@ -77,8 +77,8 @@ impl FragmentReader {
     ) -> Result<Self, StoreError> {
         let (file, header) = find_record(disk, &row)?;
         Ok(Self {
-            header_bytes: u64::from(header.header_bytes),
-            cluster_bytes: u64::from(header.cluster_bytes),
+            header_bytes: u64::from(header.facts.header_bytes),
+            cluster_bytes: u64::from(header.facts.cluster_bytes),
             open: Box::new(OpenRecord {
                 file,
                 key: stream.key()?.record_key(&header.salt),
@@ -87,7 +87,7 @@ impl FragmentReader {
                 header,
             }),
             chunk: 0,
-            left: header.plain_bytes(),
+            left: header.facts.plain_bytes(),
         })
     }
 

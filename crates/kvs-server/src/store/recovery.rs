@@ -60,8 +60,8 @@ pub(super) fn recover(shared: &Shared) -> Result<u32, StoreError> {
         })?;
     }
     for row in &found.rows {
-        if let Ok(stream) = shared.stream(row.stream) {
-            stream.goes_on_from(row.number.server_ms);
+        if let Ok(stream) = shared.stream(row.facts.stream) {
+            stream.goes_on_from(row.facts.number.server_ms);
         }
     }
     if found.changes() {
@@ -130,23 +130,23 @@ fn recover_segment(shared: &Shared, from: Place, found: &mut Found) -> io::Resul
             block,
         };
         // Records of a deleted stream are garbage, but what lies behind them may not be.
-        let Ok(stream) = shared.stream(header.stream) else {
+        let Ok(stream) = shared.stream(header.facts.stream) else {
             continue;
         };
         match stream.key() {
             Ok(key) if authenticates(file.as_ref(), place, &header, key)? => {
                 found.rows.push(Row::new(&header, place));
-                end = block + header.blocks();
+                end = block + header.facts.blocks();
             }
             Ok(_) => scan.step_back_to(block + 1),
             // Nobody can say now whether it is whole. It stays until somebody can.
             Err(_) => {
                 found.unproven.push(Unproven {
-                    stream: header.stream,
+                    stream: header.facts.stream,
                     place,
-                    blocks: header.blocks(),
+                    blocks: header.facts.blocks(),
                 });
-                end = block + header.blocks();
+                end = block + header.facts.blocks();
             }
         }
     }
@@ -169,7 +169,7 @@ pub(super) fn authenticates(
     key: &Key,
 ) -> io::Result<bool> {
     let key = key.record_key(&header.salt);
-    let plain_bytes = header.plain_bytes();
+    let plain_bytes = header.facts.plain_bytes();
     let mut offset = place.offset() + HEADER_BYTES as u64;
     let mut left = plain_bytes;
     let mut sealed = Vec::new();

@@ -210,9 +210,9 @@ impl Iterator for Scan<'_> {
                 return Some(Err(error));
             }
             if let Some(header) = RecordHeader::parse(&bytes)
-                && header.blocks() <= self.end - block
+                && header.facts.blocks() <= self.end - block
             {
-                self.block = block + header.blocks();
+                self.block = block + header.facts.blocks();
                 return Some(Ok((block, header)));
             }
         }

@@ -168,7 +168,7 @@ impl Shared {
         });
         let reserved = snapshot.reserved(stream.id)?;
         let newest = snapshot.last(stream.id, TimeOrigin::Server, u64::MAX)?;
-        let newest_ms = newest.map_or(0, |row| row.number.server_ms);
+        let newest_ms = newest.map_or(0, |row| row.facts.number.server_ms);
         Ok(Arc::new(StreamState {
             info: RwLock::new(Arc::new(stream)),
             key,

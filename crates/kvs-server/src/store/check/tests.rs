@@ -100,7 +100,7 @@ async fn a_damaged_body_is_not_whole() {
     let broken = sound().await;
     broken.damage(&broken.rows[1], 90_000);
     assert_eq!(broken.named(), [vec![], vec![Invariant::Whole]]);
-    let number = broken.rows[1].number;
+    let number = broken.rows[1].facts.number;
     let mut reader = broken
         .store
         .read(broken.stream, number)
@@ -127,7 +127,7 @@ async fn a_damaged_header_is_not_whole() {
     assert!(
         broken
             .store
-            .read(broken.stream, broken.rows[1].number)
+            .read(broken.stream, broken.rows[1].facts.number)
             .is_err()
     );
 }
@@ -197,7 +197,7 @@ async fn numbers_are_reserved_and_in_order() {
 
     let broken = sound().await;
     let mut later = broken.rows[0];
-    later.number.server_ms += 1000;
+    later.facts.number.server_ms += 1000;
     broken.change(|changes| {
         changes.remove(&broken.rows[0])?;
         changes.insert(&later)
@@ -238,7 +238,7 @@ async fn every_stream_has_its_key_and_every_key_its_stream() {
 async fn every_row_has_a_stream() {
     let broken = sound().await;
     let mut foreign = broken.rows[0];
-    foreign.stream = StreamId(99);
+    foreign.facts.stream = StreamId(99);
     foreign.place.block += 10 * record::blocks(100_006);
     broken.change(|changes| changes.insert(&foreign));
     assert_eq!(

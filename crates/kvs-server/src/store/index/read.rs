@@ -63,7 +63,7 @@ impl Snapshot {
         number: FragmentParts,
     ) -> Result<Option<Row>, StoreError> {
         let row = self.at(stream, number.server_ms, number.sequence)?;
-        Ok(row.filter(|row| row.number == number))
+        Ok(row.filter(|row| row.facts.number == number))
     }
 
     /// The fragment whose number has these parts, whatever its random bits.

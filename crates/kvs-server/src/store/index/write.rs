@@ -63,7 +63,7 @@ impl<'t> Changes<'t> {
             self.add_live(old.place.segment, -i64::from(old.blocks()))?;
         }
         self.by_producer
-            .insert(row.producer_key(), row.number.server_ms)?;
+            .insert(row.producer_key(), row.facts.number.server_ms)?;
         self.add_live(row.place.segment, i64::from(row.blocks()))
     }
 

@@ -12,21 +12,27 @@ const SALT_AT: usize = 64;
 /// The salt that makes the key of this record its own.
 pub(in crate::store) const SALT_BYTES: usize = 16;
 
-/// What can be said of a record without its key.
+/// What a record's header and its row both say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) struct RecordHeader {
+pub(in crate::store) struct RecordFacts {
     pub(in crate::store) stream: StreamId,
-    pub(in crate::store) epoch: u32,
     pub(in crate::store) number: FragmentParts,
     pub(in crate::store) producer_ms: u64,
     pub(in crate::store) length_ms: u32,
     pub(in crate::store) header_bytes: u32,
     pub(in crate::store) cluster_bytes: u32,
     pub(in crate::store) tags_bytes: u32,
+}
+
+/// What can be said of a record without its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) struct RecordHeader {
+    pub(in crate::store) facts: RecordFacts,
+    pub(in crate::store) epoch: u32,
     pub(in crate::store) salt: [u8; SALT_BYTES],
 }
 
-impl RecordHeader {
+impl RecordFacts {
     /// The plain bytes behind the header.
     pub(in crate::store) fn plain_bytes(&self) -> u64 {
         u64::from(self.header_bytes) + u64::from(self.cluster_bytes) + u64::from(self.tags_bytes)
@@ -36,8 +42,11 @@ impl RecordHeader {
     pub(in crate::store) fn blocks(&self) -> u32 {
         super::blocks(self.plain_bytes())
     }
+}
 
+impl RecordHeader {
     pub(in crate::store) fn to_bytes(self) -> [u8; HEADER_BYTES] {
+        let facts = self.facts;
         let mut bytes = [0; HEADER_BYTES];
         let mut at = 0;
         let mut put = |member: &[u8]| {
@@ -45,16 +54,16 @@ impl RecordHeader {
             at += member.len();
         };
         put(&MAGIC);
-        put(&self.stream.0.to_le_bytes());
+        put(&facts.stream.0.to_le_bytes());
         put(&self.epoch.to_le_bytes());
-        put(&self.number.sequence.to_le_bytes());
-        put(&self.number.server_ms.to_le_bytes());
-        put(&self.number.random.to_le_bytes());
-        put(&self.length_ms.to_le_bytes());
-        put(&self.producer_ms.to_le_bytes());
-        put(&self.header_bytes.to_le_bytes());
-        put(&self.cluster_bytes.to_le_bytes());
-        put(&self.tags_bytes.to_le_bytes());
+        put(&facts.number.sequence.to_le_bytes());
+        put(&facts.number.server_ms.to_le_bytes());
+        put(&facts.number.random.to_le_bytes());
+        put(&facts.length_ms.to_le_bytes());
+        put(&facts.producer_ms.to_le_bytes());
+        put(&facts.header_bytes.to_le_bytes());
+        put(&facts.cluster_bytes.to_le_bytes());
+        put(&facts.tags_bytes.to_le_bytes());
         put(&[0; 4]);
         put(&self.salt);
         let crc = crc32fast::hash(&bytes[..CRC_AT]);
@@ -71,9 +80,8 @@ impl RecordHeader {
         }
         let u32_at = |at: usize| Some(u32::from_le_bytes(bytes[at..at + 4].try_into().ok()?));
         let u64_at = |at: usize| Some(u64::from_le_bytes(bytes[at..at + 8].try_into().ok()?));
-        let header = Self {
+        let facts = RecordFacts {
             stream: StreamId(u32_at(8)?),
-            epoch: u32_at(12)?,
             number: FragmentParts {
                 sequence: u64_at(16)?,
                 server_ms: u64_at(24)?,
@@ -84,6 +92,10 @@ impl RecordHeader {
             header_bytes: u32_at(48)?,
             cluster_bytes: u32_at(52)?,
             tags_bytes: u32_at(56)?,
+        };
+        let header = Self {
+            facts,
+            epoch: u32_at(12)?,
             salt: bytes[SALT_AT..SALT_AT + SALT_BYTES].try_into().ok()?,
         };
         // Bytes without a meaning are zeros, so that they can be given one.

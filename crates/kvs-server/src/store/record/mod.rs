@@ -3,7 +3,7 @@
 pub(super) mod header;
 pub(super) mod seal;
 
-pub(super) use header::{HEADER_BYTES, RecordHeader};
+pub(super) use header::{HEADER_BYTES, RecordFacts, RecordHeader};
 pub(super) use seal::{Sealed, open_chunk, seal};
 
 /// Records start on multiples of this, so that their room can be given back by itself.

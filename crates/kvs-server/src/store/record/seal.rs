@@ -29,7 +29,7 @@ pub(in crate::store) fn seal<'a>(
     key: &LessSafeKey,
     pieces: impl IntoIterator<Item = &'a Bytes>,
 ) -> Sealed {
-    let plain_bytes = header.plain_bytes();
+    let plain_bytes = header.facts.plain_bytes();
     let clear = header.to_bytes();
     let whole = blocks(plain_bytes) as usize * BLOCK_BYTES as usize;
     let mut bytes = Vec::with_capacity(whole);
@@ -74,7 +74,7 @@ pub(in crate::store) fn open_chunk<'a>(
     chunk: u64,
     sealed: &'a mut [u8],
 ) -> Option<&'a mut [u8]> {
-    let nonce = nonce(chunk, chunks(header.plain_bytes()));
+    let nonce = nonce(chunk, chunks(header.facts.plain_bytes()));
     key.open_in_place(nonce, Aad::from(header.to_bytes()), sealed)
         .ok()
 }

@@ -9,18 +9,20 @@ use crate::store::stream::StreamId;
 
 fn header(header_bytes: u32, cluster_bytes: u32, tags_bytes: u32) -> RecordHeader {
     RecordHeader {
-        stream: StreamId(3),
-        epoch: 1,
-        number: FragmentParts {
-            sequence: 5,
-            server_ms: 7,
-            random: 9,
+        facts: RecordFacts {
+            stream: StreamId(3),
+            number: FragmentParts {
+                sequence: 5,
+                server_ms: 7,
+                random: 9,
+            },
+            producer_ms: 11,
+            length_ms: 13,
+            header_bytes,
+            cluster_bytes,
+            tags_bytes,
         },
-        producer_ms: 11,
-        length_ms: 13,
-        header_bytes,
-        cluster_bytes,
-        tags_bytes,
+        epoch: 1,
         salt: [17; 16],
     }
 }
@@ -32,7 +34,8 @@ fn body(len: usize) -> Vec<u8> {
 fn open(key: &Key, bytes: &[u8]) -> Option<Vec<u8>> {
     let header = RecordHeader::parse(bytes)?;
     let key = key.record_key(&header.salt);
-    let sealed = header.plain_bytes() as usize + chunks(header.plain_bytes()) as usize * TAG_BYTES;
+    let sealed = header.facts.plain_bytes() as usize
+        + chunks(header.facts.plain_bytes()) as usize * TAG_BYTES;
     let mut sealed = bytes.get(HEADER_BYTES..HEADER_BYTES + sealed)?.to_vec();
     let mut plain = Vec::new();
     for (chunk, piece) in sealed.chunks_mut(SEALED_CHUNK_BYTES).enumerate() {
@@ -60,7 +63,7 @@ fn bodies_of_all_sizes_come_back() {
         assert_eq!(sealed.bytes.len() as u64 % BLOCK_BYTES, 0);
         assert_eq!(
             sealed.bytes.len() as u64,
-            u64::from(header.blocks()) * BLOCK_BYTES
+            u64::from(header.facts.blocks()) * BLOCK_BYTES
         );
         assert_eq!(
             open(&key, &sealed.bytes).expect("nothing was changed"),
@@ -98,14 +101,16 @@ proptest! {
         salt in any::<[u8; 16]>(),
     ) {
         let header = RecordHeader {
-            stream: StreamId(ids.0),
+            facts: RecordFacts {
+                stream: StreamId(ids.0),
+                number: FragmentParts { sequence: number.0, server_ms: number.1, random: number.2 },
+                producer_ms: times.0,
+                length_ms: times.1,
+                header_bytes: lengths.0,
+                cluster_bytes: lengths.1,
+                tags_bytes: lengths.2,
+            },
             epoch: ids.1,
-            number: FragmentParts { sequence: number.0, server_ms: number.1, random: number.2 },
-            producer_ms: times.0,
-            length_ms: times.1,
-            header_bytes: lengths.0,
-            cluster_bytes: lengths.1,
-            tags_bytes: lengths.2,
             salt,
         };
         prop_assert_eq!(RecordHeader::parse(&header.to_bytes()), Some(header));
