@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use kvs_protocol::{Ack, AckError, AckedFragment, FragmentNumber};
 use tokio::sync::{mpsc, watch};
@@ -54,7 +54,8 @@ pub(super) struct Session {
     last: Option<AckedFragment>,
     /// The first fragment that could not be stored, which an error is about before any other.
     failed: Option<AckedFragment>,
-    storing: FuturesUnordered<Pin<Box<dyn Future<Output = Stored> + Send>>>,
+    /// In their order: a producer may take PERSISTED of one for that of all before it, as AWS's does.
+    storing: FuturesOrdered<Pin<Box<dyn Future<Output = Stored> + Send>>>,
     deadlines: Deadlines,
     _place: Place,
 }
@@ -111,7 +112,7 @@ impl Session {
             open: None,
             last: None,
             failed: None,
-            storing: FuturesUnordered::new(),
+            storing: FuturesOrdered::new(),
             deadlines: Deadlines::new(Instant::now()),
             _place: place,
         }
@@ -349,7 +350,7 @@ impl Session {
             cluster_bytes,
             body: fragment.chunks(),
         });
-        self.storing.push(
+        self.storing.push_back(
             async move {
                 let outcome = stored.await;
                 drop(share);
@@ -367,7 +368,10 @@ impl Session {
         match stored.outcome {
             Ok(()) => {
                 self.live.settle(&stored.fragment);
-                self.ack(Ack::Persisted(stored.acked)).await;
+                // Behind one that failed nothing is confirmed: both will be sent again.
+                if self.failed.is_none() {
+                    self.ack(Ack::Persisted(stored.acked)).await;
+                }
                 Ok(())
             }
             Err(error) => {

@@ -25,6 +25,22 @@ async fn a_body_becomes_fragments_acks_and_media_again() {
     server.stop().await;
 }
 
+/// A producer may take PERSISTED of a fragment for that of all before it, as AWS's does.
+#[tokio::test(flavor = "multi_thread")]
+async fn persisted_comes_in_the_order_of_the_fragments() {
+    let server = start().await;
+    create(server.address(), "cam", 24).await;
+    let acks = upload(server.address(), "cam", &movie::body(600)).await;
+    let persisted = acks.iter().filter_map(|ack| match ack {
+        Ack::Persisted(acked) => Some(acked.timecode),
+        _ => None,
+    });
+    let persisted: Vec<_> = persisted.collect();
+    assert_eq!(persisted.len(), 600);
+    assert!(persisted.is_sorted(), "{persisted:?}");
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn the_end_of_a_fragment_is_heard_while_the_body_is_open() {
     let server = start().await;
