@@ -412,6 +412,11 @@ fn a_body_that_is_not_the_hashed_one_is_refused() {
     assert!(error.message().contains("x-amz-content-sha256"));
 }
 
+fn without_spaces(header: &[u8]) -> Vec<u8> {
+    let kept = header.iter().filter(|byte| **byte != b' ');
+    kept.copied().collect()
+}
+
 proptest! {
     #[test]
     fn no_changed_byte_is_accepted(at: prop::sample::Index, byte: u8) {
@@ -429,7 +434,8 @@ proptest! {
         let header = authorization(vanilla).into_bytes();
         let (from, to) = (from.index(header.len()), to.index(header.len()));
         let part = [&header[..from], &header[to..]].concat();
-        prop_assume!(part != header);
+        // White space between the parts may be missing.
+        prop_assume!(without_spaces(&part) != without_spaces(&header));
         prop_assert!(answer(vanilla, &part, &SCOPE, NOW).is_err());
     }
 
