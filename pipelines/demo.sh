@@ -23,7 +23,7 @@ esac
 
 ./setup.sh
 echo "demo: building (a few minutes the first time)"
-cargo build --release -p gst-plugin-kvs -p kvs-server --examples --bins
+cargo build --release -p gst-plugin-kvs -p kvs-server --lib --examples --bins
 bin=${CARGO_TARGET_DIR:-target}/release
 
 work=$(mktemp -d)
