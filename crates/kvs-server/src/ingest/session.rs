@@ -54,7 +54,7 @@ pub(super) struct Session {
     last: Option<AckedFragment>,
     /// The first fragment that could not be stored, which an error is about before any other.
     failed: Option<AckedFragment>,
-    /// In their order: a producer may take PERSISTED of one for that of all before it, as AWS's does.
+    /// In their order: AWS's producer takes PERSISTED of one for that of all before it.
     storing: FuturesOrdered<Pin<Box<dyn Future<Output = Stored> + Send>>>,
     deadlines: Deadlines,
     _place: Place,
