@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, Once};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use kvs_client::{ArchiveReader, ConnectionConfig, FragmentInfo, Item, Range, RangeClock, Service};
@@ -65,6 +65,32 @@ impl Server {
     /// The base URL, for the property `endpoint`.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// How many connections it has, by the system's own list.
+    pub(crate) fn connections(&self) -> usize {
+        const ESTABLISHED: &str = "01";
+        let port = self.url.rsplit(':').next().expect("a port");
+        let port: u16 = port.parse().expect("a number");
+        let local = format!(":{port:04X}");
+        let list = std::fs::read_to_string("/proc/self/net/tcp").expect("Linux has it");
+        let is_ours = |line: &&str| {
+            let mut fields = line.split_whitespace().skip(1);
+            let address = fields.next();
+            address.is_some_and(|address| address.ends_with(&local))
+                && fields.nth(1) == Some(ESTABLISHED)
+        };
+        list.lines().filter(is_ours).count()
+    }
+
+    /// Waits until nobody is connected any more.
+    pub(crate) fn wait_until_left(&self) {
+        let begin = Instant::now();
+        while self.connections() > 0 {
+            let left = self.connections();
+            assert!(begin.elapsed() < HANG, "{left} connections are left");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
     }
 
     /// Stops it in good order. What is in memory is gone.

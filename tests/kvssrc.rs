@@ -32,6 +32,14 @@ impl Server {
         Self::with(kvs_server::Config::default())
     }
 
+    /// A server that never ends a GetMedia.
+    fn patient() -> Self {
+        Self::of(kvs_server::Config {
+            get_media_idle: None,
+            ..kvs_server::Config::default()
+        })
+    }
+
     /// A server that can be started again with what it has stored.
     fn on_disk(data: &Path) -> Self {
         Self::with(kvs_server::Config {
@@ -41,11 +49,15 @@ impl Server {
     }
 
     fn with(config: kvs_server::Config) -> Self {
-        harness::init();
-        let inner = harness::Server::start_with(kvs_server::Config {
+        Self::of(kvs_server::Config {
             get_media_idle: Some(IDLE),
             ..config
-        });
+        })
+    }
+
+    fn of(config: kvs_server::Config) -> Self {
+        harness::init();
+        let inner = harness::Server::start_with(config);
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         Self { inner, runtime }
     }
@@ -110,5 +122,8 @@ fn pts_ms(buffer: &gst::Buffer) -> u64 {
 }
 
 mod archive;
+mod bus;
+mod ends;
 mod live;
 mod state;
+mod storms;

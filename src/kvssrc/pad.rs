@@ -1,6 +1,6 @@
 //! A pad: its events, its task, and the moment at which a frame becomes a buffer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use gst::glib;
 use gst::prelude::*;
@@ -56,7 +56,7 @@ pub(super) fn prepare(track: &ExposedTrack, start: gst::Event, collection: &gst:
 /// Starts the task that pushes what comes through the pad's queue.
 pub(super) fn start_task(session: &Arc<Session>, track: &ExposedTrack) {
     let mut task = Task {
-        session: session.clone(),
+        session: Arc::downgrade(session),
         pad: track.pad.downgrade(),
         queue: track.queue,
         family: track.family,
@@ -76,7 +76,8 @@ pub(super) fn start_task(session: &Arc<Session>, track: &ExposedTrack) {
 }
 
 struct Task {
-    session: Arc<Session>,
+    /// Not held: messages about the task's state hold the task, and may lie unread for long.
+    session: Weak<Session>,
     pad: glib::WeakRef<gst::Pad>,
     queue: usize,
     family: Family,
@@ -88,29 +89,30 @@ impl Task {
     /// Pushes one entry; `None` if there is nothing more to push.
     fn step(&mut self) -> Option<()> {
         let pad = self.pad.upgrade()?;
-        match self.session.queues.pop(self.queue)? {
+        let session = self.session.upgrade()?;
+        match session.queues.pop(self.queue)? {
             Entry::Event(event) => {
                 let last = event.type_() == gst::EventType::Eos;
                 self.discont |= event.type_() == gst::EventType::Segment;
                 pad.push_event(event);
                 (!last).then_some(())
             }
-            Entry::Sample(sample) => self.push(&pad, sample),
+            Entry::Sample(sample) => self.push(&session, &pad, sample),
             Entry::Gap {
                 anchor,
                 from,
                 until,
             } => {
-                let pts = anchor.pts(from, || self.now());
+                let pts = anchor.pts(from, || now(&session));
                 let duration = gst::ClockTime::from_nseconds(until.saturating_ns_since(from));
                 pad.push_event(gst::event::Gap::builder(pts).duration(duration).build());
                 Some(())
             }
             Entry::FragmentEnd(end) => {
                 if let Some(end) = Arc::into_inner(end) {
-                    self.session.progress.fragment(&end);
-                    if self.session.config.post_messages
-                        && let Some(element) = self.session.element()
+                    session.progress.fragment(&end);
+                    if session.config.post_messages
+                        && let Some(element) = session.element()
                     {
                         report::fragment(&element, &end);
                     }
@@ -120,9 +122,8 @@ impl Task {
         }
     }
 
-    fn push(&mut self, pad: &gst::Pad, sample: Sample) -> Option<()> {
-        let session = &self.session;
-        let pts = sample.anchor.pts(sample.frame.time, || self.now());
+    fn push(&mut self, session: &Session, pad: &gst::Pad, sample: Sample) -> Option<()> {
+        let pts = sample.anchor.pts(sample.frame.time, || now(session));
         let mut flags = gst::BufferFlags::empty();
         flags.set(gst::BufferFlags::DISCONT, self.discont);
         let delta = self.family == Family::Video && !sample.frame.key;
@@ -139,48 +140,50 @@ impl Task {
         let pushed = pad.push(buffer::of_sample(sample, pts, flags));
         // Whoever is linked late begins in the middle.
         self.discont = pushed == Err(gst::FlowError::NotLinked);
-        self.flowed(pad, pushed)
+        self.flowed(session, pad, pushed)
     }
 
     /// Joins a pad's flow with those of the others.
     fn flowed(
         &mut self,
+        session: &Session,
         pad: &gst::Pad,
         pushed: Result<gst::FlowSuccess, gst::FlowError>,
     ) -> Option<()> {
         let linked = pushed != Err(gst::FlowError::NotLinked);
         if linked != self.linked {
             self.linked = linked;
-            self.session.queues.set_linked(self.queue, linked);
+            session.queues.set_linked(self.queue, linked);
         }
         if pushed == Err(gst::FlowError::Eos) {
-            self.session.queues.close(self.queue);
+            session.queues.close(self.queue);
             pad.push_event(gst::event::Eos::new());
         }
-        let joined = self.session.flows().update_pad_flow(pad, pushed);
+        let joined = session.flows().update_pad_flow(pad, pushed);
         match joined {
             Ok(_) if pushed == Err(gst::FlowError::Eos) => None,
             Ok(_) => Some(()),
             Err(gst::FlowError::Flushing) => None,
-            Err(gst::FlowError::Eos) => self.finish(),
+            Err(gst::FlowError::Eos) => finish(session),
             Err(error) => {
-                if let Some(element) = self.session.element() {
+                if let Some(element) = session.element() {
                     report::flow_error(&element, error);
                 }
-                self.finish()
+                finish(session)
             }
         }
     }
+}
 
-    fn finish(&self) -> Option<()> {
-        // During a flush there is nothing to end: the next epoch finds out by itself.
-        let _pads = self.session.finish(None);
-        None
-    }
+/// Ends the session for all pads; the task has nothing more to push.
+fn finish(session: &Session) -> Option<()> {
+    // During a flush there is nothing to end: the next epoch finds out by itself.
+    let _pads = session.finish(None);
+    None
+}
 
-    /// Where a live timeline starts: now, and behind all that was given before.
-    fn now(&self) -> gst::ClockTime {
-        let last = self.session.progress.last_pts();
-        self.session.running_time().unwrap_or(last).max(last)
-    }
+/// Where a live timeline starts: now, and behind all that was given before.
+fn now(session: &Session) -> gst::ClockTime {
+    let last = session.progress.last_pts();
+    session.running_time().unwrap_or(last).max(last)
 }
