@@ -14,7 +14,7 @@ use super::call::Call;
 use super::page_token;
 use super::reply::{Refusal, json, nothing};
 use crate::app::App;
-use crate::auth::Action;
+use crate::auth::{Action, Caller};
 use crate::ids;
 use crate::store::{NewStream, Stream};
 use crate::stored::ask;
@@ -47,8 +47,7 @@ pub(crate) async fn describe_stream(
     call: Call,
 ) -> Result<Response, Refusal> {
     let request = DescribeStream::parse(&call.body)?;
-    call.caller
-        .authorize(Action::Read, Some(request.stream.name().as_str()))?;
+    authorize_read_or_write(&call.caller, request.stream.name())?;
     let stream = app.stream(&request.stream)?;
     json(&DescribedStream {
         stream_info: app.stream_info(&stream),
@@ -111,15 +110,20 @@ pub(crate) async fn get_data_endpoint(
     call: Call,
 ) -> Result<Response, Refusal> {
     let request = GetDataEndpoint::parse(&call.body)?;
-    // Whoever may read or write it needs to know where.
-    let name = request.stream.name().as_str();
-    if !call.caller.allows(Action::Write, Some(name)) {
-        call.caller.authorize(Action::Read, Some(name))?;
-    }
+    authorize_read_or_write(&call.caller, request.stream.name())?;
     app.stream(&request.stream)?;
     json(&DataEndpoint {
         data_endpoint: app.hosts().base_url(Some(&call.headers)),
     })
+}
+
+/// Whoever reads or writes a stream needs to know whether and where it is.
+fn authorize_read_or_write(caller: &Caller, stream: &StreamName) -> Result<(), ApiError> {
+    let name = Some(stream.as_str());
+    if caller.allows(Action::Write, name) {
+        return Ok(());
+    }
+    caller.authorize(Action::Read, name)
 }
 
 impl App {

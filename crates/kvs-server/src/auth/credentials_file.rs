@@ -17,7 +17,7 @@ use kvs_protocol::sigv4::Secret;
 pub(crate) enum Action {
     /// Describe, list and read streams.
     Read,
-    /// Put media.
+    /// Describe streams and put media: all that a producer does with a stream that exists.
     Write,
     /// Create and delete streams.
     Admin,

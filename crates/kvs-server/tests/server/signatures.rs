@@ -7,6 +7,12 @@ use crate::harness::{Put, Reply, post, send};
 use crate::movie::Movie;
 use crate::signing::{call, credentials, resign};
 
+/// An upload to `cam-1`; only its signature is still to be made.
+const PUT_MEDIA: &str = "POST /putMedia HTTP/1.1\r\nHost: h\r\nX-Amz-Date: 0\r\nAuthorization: \
+    AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/0/us-west-2/kinesisvideo/aws4_request, \
+    SignedHeaders=host;x-amz-date, Signature=0\r\nx-amzn-stream-name: cam-1\r\n\
+    x-amzn-fragment-timecode-type: ABSOLUTE\r\nTransfer-Encoding: chunked\r\n\r\n";
+
 async fn start(lines: &str) -> (Handle, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let config = Config {
@@ -75,16 +81,54 @@ async fn a_narrowed_key_does_no_more_than_it_may() {
             .status,
         200
     );
-    let put = "POST /putMedia HTTP/1.1\r\nHost: h\r\nX-Amz-Date: 0\r\nAuthorization: \
-               AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/0/us-west-2/kinesisvideo/aws4_request, \
-               SignedHeaders=host;x-amz-date, Signature=0\r\nx-amzn-stream-name: cam-1\r\n\
-               x-amzn-fragment-timecode-type: ABSOLUTE\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let head = resign(put, b"");
+    let head = resign(PUT_MEDIA, b"");
     let reply = send(server.address(), head.as_bytes()).await.body().await;
     assert_eq!(
         (reply.status, reply.error()),
         (401, "NotAuthorizedException")
     );
+    server.stop().await;
+}
+
+/// The camera profile of `docs/server.md`. The stream is made by who may, before.
+#[tokio::test]
+async fn a_key_that_may_write_needs_no_more_to_record() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = Some(folder.path().join("data"));
+    let config = Config {
+        data,
+        credentials: Some(credentials(&folder, "")),
+        ..Config::default()
+    };
+    let server = Server::start(config.clone()).await.expect("a good file");
+    let json = r#"{"StreamName":"cam-1","DataRetentionInHours":2}"#;
+    assert_eq!(signed(&server, "/createStream", json).await.status, 200);
+    server.stop().await;
+    credentials(
+        &folder,
+        "kvs_streams = cam-1, test-*\nkvs_actions = write\n",
+    );
+    let server = Server::start(config).await.expect("a good file");
+    let status = async |path: &str, json: &str| signed(&server, path, json).await.status;
+    let stream = r#"{"StreamName":"cam-1"}"#;
+    assert_eq!(status("/describeStream", stream).await, 200);
+    let endpoint = r#"{"StreamName":"cam-1","APIName":"PUT_MEDIA"}"#;
+    assert_eq!(status("/getDataEndpoint", endpoint).await, 200);
+    let mut put = Put::with_head(server.address(), &resign(PUT_MEDIA, b"")).await;
+    assert_eq!(put.status, 200);
+    put.end().await;
+    for (path, json) in [
+        ("/createStream", r#"{"StreamName":"test-1"}"#),
+        ("/describeStream", r#"{"StreamName":"door"}"#),
+        ("/listStreams", "{}"),
+        (
+            "/getMedia",
+            r#"{"StreamName":"cam-1","StartSelector":{"StartSelectorType":"EARLIEST"}}"#,
+        ),
+    ] {
+        let status = status(path, json).await;
+        assert!((401..=403).contains(&status), "{path}: {status}");
+    }
     server.stop().await;
 }
 
