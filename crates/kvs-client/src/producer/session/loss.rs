@@ -74,11 +74,23 @@ impl Session {
             _ if error.is_retryable() => step,
             _ => return self.fail(FailReason::Refused, message),
         };
-        let since = self.started_at.unwrap_or(now);
-        if !self.contacted && now >= since + self.config.first_contact {
-            return self.fail(FailReason::Unreachable, message);
-        }
         self.lost(then, &message, now);
+        if !self.contacted {
+            self.last_failure = Some(message);
+        }
+    }
+
+    /// When a service that never answered is out of reach for good.
+    pub(super) fn first_contact_until(&self) -> Option<Instant> {
+        let started_at = self.started_at.filter(|_| !self.contacted)?;
+        Some(started_at + self.config.first_contact)
+    }
+
+    /// Nobody has answered from the start.
+    pub(super) fn never_contacted(&mut self) {
+        let message = self.last_failure.take();
+        let message = message.unwrap_or_else(|| "the service does not answer".to_owned());
+        self.fail(FailReason::Unreachable, message);
     }
 
     fn ask_for_endpoint(&mut self) -> Step {

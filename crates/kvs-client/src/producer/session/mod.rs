@@ -119,6 +119,8 @@ pub(super) struct Session {
     started_at: Option<Instant>,
     /// The service has answered once.
     contacted: bool,
+    /// What the last failed call said.
+    last_failure: Option<String>,
     /// The credentials were refused, and fetched again since.
     denied: bool,
     /// Whether the stream keeps fragments, so that PERSISTED is the last ack.
@@ -159,6 +161,7 @@ impl Session {
             jitter: Jitter::new(seed),
             started_at: None,
             contacted: false,
+            last_failure: None,
             denied: false,
             retains: true,
             active: None,

@@ -24,6 +24,7 @@ impl Session {
             self.interleave.poll_timeout(),
             self.retry.map(|(at, _)| at),
             self.deadline,
+            self.first_contact_until(),
             self.idle_at(),
             self.next_link_at(),
             self.connect_at(now),
@@ -34,6 +35,9 @@ impl Session {
 
     /// Does whatever is due.
     pub(super) fn timed_out(&mut self, now: Instant) {
+        if self.first_contact_until().is_some_and(|at| at <= now) {
+            return self.never_contacted();
+        }
         self.interleave.handle_timeout(now);
         if let Some((_, step)) = self.retry.take_if(|(at, _)| *at <= now) {
             self.take_step(step);
