@@ -98,6 +98,11 @@ impl EndpointCache {
 }
 
 impl Service {
+    /// Where the control plane is, for errors.
+    fn control_place(&self) -> &str {
+        self.config().endpoint.as_deref().unwrap_or("AWS")
+    }
+
     /// What the service says about the stream (DescribeStream).
     pub async fn describe_stream(&self) -> Result<StreamDescription, ServiceError> {
         let answer = self
@@ -108,7 +113,9 @@ impl Service {
             .set_stream_arn(self.stream().arn().map(str::to_owned))
             .send()
             .await
-            .map_err(|error| ServiceError::from_sdk("DescribeStream", error))?;
+            .map_err(|error| {
+                ServiceError::from_sdk("DescribeStream", error).at(self.control_place())
+            })?;
         let info = answer
             .stream_info
             .ok_or_else(|| incomplete("DescribeStream", "StreamInfo"))?;
@@ -146,7 +153,9 @@ impl Service {
             .set_tags(tags)
             .send()
             .await
-            .map_err(|error| ServiceError::from_sdk("CreateStream", error))?
+            .map_err(|error| {
+                ServiceError::from_sdk("CreateStream", error).at(self.control_place())
+            })?
             .stream_arn
             .ok_or_else(|| incomplete("CreateStream", "StreamARN"))
     }
@@ -165,7 +174,9 @@ impl Service {
             .api_name(api.name())
             .send()
             .await
-            .map_err(|error| ServiceError::from_sdk("GetDataEndpoint", error))?
+            .map_err(|error| {
+                ServiceError::from_sdk("GetDataEndpoint", error).at(self.control_place())
+            })?
             .data_endpoint
             .ok_or_else(|| incomplete("GetDataEndpoint", "DataEndpoint"))?;
         let url = url.trim_end_matches('/').to_owned();

@@ -111,6 +111,7 @@ impl Http {
         tokio::time::timeout(timeout, self.connect_now(url))
             .await
             .unwrap_or_else(|_| Err(ServiceError::timeout("Connecting")))
+            .map_err(|error| error.at(&place(url)))
     }
 
     async fn connect_now(&self, url: &http::Uri) -> Result<Box<dyn Stream>, ServiceError> {
@@ -153,6 +154,13 @@ impl Http {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
     }
+}
+
+/// A URL without its path, for errors.
+fn place(url: &http::Uri) -> String {
+    let scheme = url.scheme_str().unwrap_or_default();
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    format!("{scheme}://{authority}")
 }
 
 /// The system's certificates, read once in a process.
@@ -226,6 +234,7 @@ mod tests {
             .await
             .expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Network);
+        assert!(error.to_string().starts_with(&format!("http://{addr}: ")));
         assert!(error.is_retryable());
     }
 

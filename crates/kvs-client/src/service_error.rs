@@ -178,6 +178,14 @@ impl ServiceError {
         }
     }
 
+    /// Names the place that was not reached, if that is what went wrong.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        if let ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Tls = self.kind {
+            self.message = format!("{place}: {}", self.message);
+        }
+        self
+    }
+
     /// No answer in time.
     pub(crate) fn timeout(operation: &str) -> Self {
         let message = format!("{operation} got no answer in time");
@@ -239,7 +247,9 @@ fn kind_of_name(name: &str) -> ErrorKind {
 /// What the user can do, in brackets; starts with a separator or is empty.
 pub(crate) fn advice(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::NotAuthorized => " (check the credentials, their permissions and the clock)",
+        ErrorKind::NotAuthorized => {
+            " (check the credentials, their permissions, aws-region and the clock)"
+        }
         ErrorKind::NotFound => " (check stream-name and aws-region, or create the stream)",
         ErrorKind::Key => " (check the stream's KMS key and the permissions on it)",
         ErrorKind::NoDataRetention => " (give the stream a retention period)",
@@ -304,6 +314,18 @@ mod tests {
         assert_eq!(kind(403), ErrorKind::NotAuthorized);
         assert_eq!(kind(404), ErrorKind::Protocol);
         assert_eq!(kind(200), ErrorKind::Protocol);
+    }
+
+    #[test]
+    fn a_place_is_named_where_it_was_not_reached() {
+        let error = ServiceError::timeout("GetMedia").at("http://127.0.0.1:1");
+        assert!(
+            error
+                .to_string()
+                .starts_with("http://127.0.0.1:1: GetMedia")
+        );
+        let refused = ServiceError::from_answer("GetMedia", 403, None, "");
+        assert!(!refused.at("http://127.0.0.1:1").to_string().contains("127"));
     }
 
     #[test]
