@@ -14,7 +14,7 @@ use super::record::BLOCK_BYTES;
 use super::segments::{self, Place, Scan};
 use super::state::Shared;
 use super::stream::StreamId;
-use super::{Store, StoreConfig, format, keys, reader, recovery};
+use super::{Store, StoreConfig, damage, format, keys, reader, recovery};
 use crate::clock::SystemClock;
 
 /// What must always be true. The numbers are those of `docs/store.md`.
@@ -57,10 +57,23 @@ impl fmt::Display for Violation {
     }
 }
 
+/// What a check has looked at and found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The streams there are.
+    pub streams: usize,
+    /// Their fragments.
+    pub fragments: usize,
+    /// What is wrong; with none, all invariants hold as far as was looked.
+    pub violations: Vec<Violation>,
+}
+
 struct Check<'a> {
     shared: &'a Shared,
     snapshot: Snapshot,
     full: bool,
+    fragments: usize,
     violations: Vec<Violation>,
 }
 
@@ -69,7 +82,7 @@ pub fn check(
     data: PathBuf,
     master_key: Option<PathBuf>,
     full: bool,
-) -> Result<Vec<Violation>, StoreError> {
+) -> Result<Checked, StoreError> {
     if !data.is_dir() {
         return Err(StoreError::NoStore(data));
     }
@@ -81,22 +94,28 @@ pub fn check(
         master_key,
         ..StoreConfig::on_disk(data)
     };
-    Store::open(&config, Arc::new(SystemClock::new()))?.check(full)
+    let store = Store::open(&config, Arc::new(SystemClock::new()))?;
+    damage::caught(|| invariants(&store.0.shared, full))
 }
 
-pub(super) fn invariants(shared: &Shared, full: bool) -> Result<Vec<Violation>, StoreError> {
+pub(super) fn invariants(shared: &Shared, full: bool) -> Result<Checked, StoreError> {
     let snapshot = shared.snapshot()?;
     let mut check = Check {
         shared,
         snapshot,
         full,
+        fragments: 0,
         violations: Vec::new(),
     };
     check.rows()?;
     check.orders()?;
     check.unindexed()?;
     check.keys()?;
-    Ok(check.violations)
+    Ok(Checked {
+        streams: shared.streams().len(),
+        fragments: check.fragments,
+        violations: check.violations,
+    })
 }
 
 fn name(row: &Row) -> String {
@@ -169,6 +188,7 @@ impl Check<'_> {
             if doomed.contains(&row.facts.stream) {
                 continue;
             }
+            self.fragments += 1;
             let known = self.shared.stream(row.facts.stream).is_ok();
             if !known {
                 found.push((

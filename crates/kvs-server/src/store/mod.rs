@@ -55,7 +55,7 @@ use writer::{Act, Append, Command, Reply, Reserve};
 
 pub(crate) use damage::damaged;
 
-pub use check::{Invariant, Violation, check};
+pub use check::{Checked, Invariant, Violation, check};
 pub use config::{MEMORY_BYTES_MAX, SEGMENT_BYTES, StoreConfig};
 pub use error::StoreError;
 pub use fragment::{FragmentInfo, NewFragment, Page, Query, RECORD_BYTES_MAX, TimeOrigin};
@@ -361,7 +361,8 @@ impl Store {
     /// Checks the invariants of `docs/store.md`: headers and index, and if `full` every byte. For a
     /// store that nobody writes to meanwhile. Blocks for long.
     pub fn check(&self, full: bool) -> Result<Vec<Violation>, StoreError> {
-        damage::caught(|| check::invariants(&self.0.shared, full))
+        let checked = damage::caught(|| check::invariants(&self.0.shared, full))?;
+        Ok(checked.violations)
     }
 
     /// Makes what the index says durable now, and not only within a second.
