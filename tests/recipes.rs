@@ -11,6 +11,9 @@ const FILES: [(&str, &str); 5] = [
     ("src/kvssrc/mod.rs", "//! "),
 ];
 
+/// What a shell would have in place of `$(date …)`.
+const DATE: &str = "2026-01-01T00:00:00Z";
+
 /// The pipelines in a file, each in one line: what follows `gst-launch-1.0` and its options.
 fn recipes(file: &str, margin: &str) -> Vec<String> {
     let text = std::fs::read_to_string(harness::file(file)).expect("the file is there");
@@ -23,17 +26,30 @@ fn recipes(file: &str, margin: &str) -> Vec<String> {
         let mut words = Vec::new();
         let mut line = line;
         loop {
-            words.extend(line.trim_end_matches('\\').split_whitespace());
+            let text = with_dates(line.trim_end_matches('\\'));
+            let text = text.split(" > ").next().unwrap_or_default();
+            words.extend(text.split_whitespace().map(str::to_owned));
             if !line.ends_with('\\') {
                 break;
             }
             line = lines.next().expect("a line that goes on has a next one");
         }
-        words.retain(|word| *word != "-e");
+        words.retain(|word| !["-e", "-m"].contains(&word.as_str()));
         recipes.push(words.join(" "));
     }
     assert!(!recipes.is_empty(), "{file} has recipes");
     recipes
+}
+
+/// A line with its `$(date …)` worked out.
+fn with_dates(line: &str) -> String {
+    let mut parts = line.split("$(date ");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (_, rest) = part.split_once(')').expect("a bracket that closes");
+        text = text + DATE + rest;
+    }
+    text
 }
 
 #[test]

@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! gst-launch-1.0 -e kvssrc stream-name=cam endpoint=http://127.0.0.1:5600 mode=archive \
-//!     start-time=2024-05-01T12:00:00Z stop-time=2024-05-01T12:01:00Z \
+//!     start-time=$(date -u -d '-10 min' +%FT%TZ) stop-time=$(date -u +%FT%TZ) \
 //!     ! h264parse ! h264timestamper ! mp4mux ! filesink location=clip.mp4
 //! ```
 //! Reads a finite range, as fast as the pipeline takes it, and ends with EOS. It answers position
