@@ -44,7 +44,12 @@ enum Command {
 #[command(group = ArgGroup::new("place").args(["data", "memory"]))]
 struct Serve {
     /// Where to listen; port 0 picks a free one.
-    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)))]
+    #[arg(
+        long,
+        value_name = "IP:PORT",
+        default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
+        value_parser = address
+    )]
     listen: SocketAddr,
     /// Where everything is stored.
     #[arg(long, default_value = "./kvs-data")]
@@ -206,6 +211,12 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// An address is no name: which interface a name stands for is not for us to guess.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("it has to be IP:PORT, for example 127.0.0.1:{PORT}"))
+}
+
 /// `3s`, `500ms`, `2m`, or a plain number of seconds.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -233,6 +244,19 @@ mod tests {
         assert_eq!(duration("0"), Ok(Duration::ZERO));
         for wrong in ["", "s", "-1s", "3 s", "3h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_an_ip_and_a_port() {
+        assert!(address("127.0.0.1:0").is_ok() && address("[::1]:5600").is_ok());
+        for wrong in ["localhost:0", "5601", "127.0.0.1", ""] {
+            let flags = Flags::try_parse_from(["kvs-server", "--listen", wrong]);
+            let said = flags.expect_err(wrong).to_string();
+            assert!(
+                said.contains("has to be IP:PORT, for example 127.0.0.1:5600"),
+                "{said}"
+            );
         }
     }
 

@@ -100,6 +100,12 @@ impl Server {
             address: config.listen,
             source,
         })?;
+        if !address.ip().is_loopback() && config.tls.is_none() {
+            tracing::warn!(
+                "listening on {address} without TLS: the network can see the pictures; \
+                 give --tls-cert and --tls-key"
+            );
+        }
         let (stop, stopping) = watch::channel(false);
         let (running, gone) = mpsc::channel(1);
         let open = move || App::open(config, address, stopping, running);

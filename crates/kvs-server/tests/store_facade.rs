@@ -290,7 +290,7 @@ fn a_real_folder_is_opened_again_and_by_one_at_a_time() {
     let new = fragment(stream, number, 300_000);
     let expected = body(&new);
     wait(store.append(new)).expect("there is room");
-    assert!(matches!(open(), Err(StoreError::InUse)));
+    assert!(matches!(open(), Err(StoreError::InUse(_))));
     drop(store);
 
     let store = open().expect("it is free");

@@ -34,7 +34,7 @@ pub(crate) async fn server(listen: Option<SocketAddr>, data: Option<&Path>) -> H
     let started = async {
         loop {
             match Server::start(config.clone()).await {
-                Err(StartError::Store(StoreError::InUse)) => tokio::task::yield_now().await,
+                Err(StartError::Store(StoreError::InUse(_))) => tokio::task::yield_now().await,
                 other => return other.expect("a server starts"),
             }
         }

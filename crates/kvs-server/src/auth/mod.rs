@@ -3,6 +3,8 @@
 mod credentials_file;
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -45,6 +47,7 @@ impl Auth {
                 let text =
                     std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
                 let keys = credentials_file::parse(&text).map_err(wrong)?;
+                warn_if_others_read(path);
                 Some(
                     keys.into_iter()
                         .map(|(id, key)| (id, Arc::new(key)))
@@ -92,6 +95,15 @@ impl Auth {
             ApiError::new(ErrorKind::UnrecognizedClient, message)
         })?;
         Ok(Caller(Some(Arc::clone(key))))
+    }
+}
+
+/// A group may be the server's own; all others are not.
+fn warn_if_others_read(path: &Path) {
+    const OTHERS_READ: u32 = 0o004;
+    if std::fs::metadata(path).is_ok_and(|file| file.mode() & OTHERS_READ != 0) {
+        let path = path.display();
+        tracing::warn!("--credentials {path}: every user of this machine can read it; chmod o= it");
     }
 }
 

@@ -83,11 +83,14 @@ pub fn check(
     master_key: Option<PathBuf>,
     full: bool,
 ) -> Result<Checked, StoreError> {
+    if data.is_file() {
+        return Err(StoreError::NotAFolder(data));
+    }
     if !data.is_dir() {
         return Err(StoreError::NoStore(data));
     }
-    let disk = RealDisk::new(&data).map_err(StoreError::io("open the data folder"))?;
-    if !format::exists(&disk)? {
+    let disk = RealDisk::new(&data).map_err(StoreError::io(format::doing("open", &data)))?;
+    if !format::exists(&disk, &data)? {
         return Err(StoreError::NoStore(data));
     }
     let config = StoreConfig {

@@ -65,9 +65,13 @@ pub enum StoreError {
     StreamKey(String),
     /// The data folder is held.
     #[error(
-        "another kvs-server uses this data folder: stop it, or give this one another with --data"
+        "another kvs-server uses the data folder {}: stop it, or give this one another with --data",
+        .0.display()
     )]
-    InUse,
+    InUse(PathBuf),
+    /// A file is where the data folder should be.
+    #[error("{} is a file, not a folder: name a folder with --data", .0.display())]
+    NotAFolder(PathBuf),
     /// The data folder was written by another version.
     #[error(
         "the data folder has format {found}, and this kvs-server knows {FORMAT_VERSION}: \

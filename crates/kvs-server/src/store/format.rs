@@ -34,9 +34,9 @@ pub(super) fn open(
 ) -> Result<Folder, StoreError> {
     let lock = disk
         .lock(LOCK_FILE)
-        .map_err(StoreError::io("lock the data folder"))?;
-    let lock = lock.ok_or(StoreError::InUse)?;
-    let exists = exists(disk)?;
+        .map_err(StoreError::io(doing("lock", data)))?;
+    let lock = lock.ok_or_else(|| StoreError::InUse(data.to_owned()))?;
+    let exists = exists(disk, data)?;
     if !exists {
         check_empty(disk, data)?;
     }
@@ -53,11 +53,16 @@ pub(super) fn open(
     })
 }
 
+/// What is done with the data folder, for an error of it: it says which folder.
+pub(super) fn doing(what: &str, data: &Path) -> String {
+    format!("{what} the data folder {}", data.display())
+}
+
 /// Whether a store is there; an error where it is one that we do not know.
-pub(super) fn exists(disk: &dyn Disk) -> Result<bool, StoreError> {
+pub(super) fn exists(disk: &dyn Disk, data: &Path) -> Result<bool, StoreError> {
     let text = match disk::read_whole(disk, FORMAT_FILE) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        read => read.map_err(StoreError::io("read the file FORMAT"))?,
+        read => read.map_err(StoreError::io(doing("read FORMAT in", data)))?,
     };
     let text = String::from_utf8_lossy(&text);
     let found = text

@@ -94,8 +94,9 @@ impl Store {
     pub fn open(config: &StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let disk: Arc<dyn Disk> = match &config.data {
             None => Arc::new(MemoryDisk::new()),
+            Some(data) if data.is_file() => return Err(StoreError::NotAFolder(data.clone())),
             Some(data) => {
-                let doing = format!("make the data folder {}", data.display());
+                let doing = format::doing("make", data);
                 Arc::new(RealDisk::new(data).map_err(StoreError::io(doing))?)
             }
         };

@@ -1,8 +1,12 @@
 //! The binary: its first line, its errors, its end.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
+
+use crate::signing::credentials;
 
 /// The binary with these arguments.
 pub(crate) fn binary(arguments: &[&str]) -> Command {
@@ -112,9 +116,17 @@ fn a_data_folder_that_cannot_be_used_is_refused() {
     // Nobody, not even root, makes a folder below a file.
     std::fs::write(path("file"), "").expect("writable");
     refused(&path("file/data"), "data");
+    refused(&path("file"), "file is a file, not a folder");
+    // Root may open whatever belongs to others, but no folder as a file.
+    std::fs::create_dir_all(path("foreign/LOCK")).expect("writable");
+    let foreign = path("foreign");
+    refused(&foreign, &format!("lock the data folder {foreign}: "));
     let data = path("data");
     let (mut server, _) = run(&at(&data).each_ref().map(String::as_str));
-    refused(&data, "another kvs-server uses this data folder");
+    refused(
+        &data,
+        &format!("another kvs-server uses the data folder {data}: "),
+    );
     server.kill().expect("it runs");
     server.wait().expect("it was killed");
     let format = folder.path().join("data/FORMAT");
@@ -124,6 +136,50 @@ fn a_data_folder_that_cannot_be_used_is_refused() {
         .output()
         .expect("it runs");
     assert!(!checked.status.success());
+}
+
+/// What a server says in its log before its first line on stdout.
+fn log(arguments: &[&str]) -> String {
+    let mut child = binary(arguments)
+        .env_remove("RUST_LOG")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary is there");
+    let mut line = String::new();
+    let stdout = child.stdout.as_mut().expect("piped");
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("a first line");
+    child.kill().expect("it runs");
+    let output = child.wait_with_output().expect("it was killed");
+    assert!(line.starts_with("kvs-server listening on "), "{line}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn what_is_less_safe_than_it_could_be_is_in_the_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = credentials(&folder, "");
+    let readable_by = |mode| {
+        let mode = Permissions::from_mode(mode);
+        std::fs::set_permissions(&file, mode).expect("it is ours");
+    };
+    let file = file.to_str().expect("a path in UTF-8");
+    let at = |address| log(&["--memory", "--listen", address, "--credentials", file]);
+    readable_by(0o600);
+    assert!(!at("127.0.0.1:0").contains("WARN"));
+    let said = at("0.0.0.0:0");
+    assert!(
+        said.contains("WARN") && said.contains("without TLS"),
+        "{said}"
+    );
+    readable_by(0o644);
+    let said = at("127.0.0.1:0");
+    assert!(
+        said.contains("WARN") && said.contains("can read it"),
+        "{said}"
+    );
 }
 
 #[test]
