@@ -1,28 +1,26 @@
 //! The engine: stores a group, and answers everyone in it.
 
+mod commit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 
 use super::config::StoreConfig;
 use super::error::StoreError;
-use super::index::{Changes, Reserved, Row};
+use super::index::{Changes, Row};
 use super::reclaim::Reclaim;
 use super::record::BLOCK_BYTES;
 use super::reserve::ReserveFile;
 use super::segments::{self, Place, Tail};
-use super::state::{RESERVED_NUMBERS, Shared};
+use super::state::Shared;
 use super::stream::StreamId;
 use super::writer::{Append, Group, Reserve};
 use super::{acts, damage, evict, master, recovery};
 
 /// So much a start after a crash has to read again, and so seldom the index is synced.
 pub(super) const CHECKPOINT_MS: u64 = 1000;
-
-/// So many rows of a deleted stream go at a time, while others are waiting to be stored.
-const PURGE_ROWS: usize = 1000;
 
 /// Owned by the writer thread; nothing else changes the disk but the reclaimer.
 pub(super) struct Engine {
@@ -43,15 +41,6 @@ pub(super) struct Engine {
     dirty: bool,
     /// The index has failed and has to be opened again.
     broken: bool,
-}
-
-/// What a transaction has changed, to be acted on once it is committed.
-#[derive(Default)]
-struct Outcome {
-    live: BTreeMap<u32, u32>,
-    freed: Vec<(Place, u32)>,
-    reserved: Vec<(StreamId, u64)>,
-    purged: Option<StreamId>,
 }
 
 impl Engine {
@@ -271,75 +260,6 @@ impl Engine {
             })
     }
 
-    /// One transaction for all that the group changes in the index.
-    fn commit(
-        &mut self,
-        rows: &[Row],
-        reserves: &[Reserve],
-        reclaimed: &[Reclaim],
-        abandoned: bool,
-    ) -> Result<(), StoreError> {
-        let now_ms = self.shared.clock.monotonic_ms();
-        let due = self.dirty && now_ms.saturating_sub(self.checkpoint_ms) >= CHECKPOINT_MS;
-        let victims = self.victims(rows)?;
-        let purge = self.doomed.first().copied();
-        let nothing = rows.is_empty() && reserves.is_empty() && reclaimed.is_empty();
-        if nothing && !due && purge.is_none() {
-            return Ok(());
-        }
-        let must = !reserves.is_empty() || purge.is_some() || !victims.is_empty();
-        // After a failed sync recovery must never look at that segment again.
-        let durable = due || must || abandoned;
-        let end = self.tail.end();
-        let shared = Arc::clone(&self.shared);
-        let outcome = shared.with_index(|index| {
-            index.change(durable, |changes| {
-                let mut outcome = Outcome::default();
-                rows.iter().try_for_each(|row| changes.insert(row))?;
-                victims
-                    .iter()
-                    .try_for_each(|row| evict::remove(changes, row))?;
-                outcome.reserved = reserve(&shared, changes, reserves)?;
-                forget(changes, reclaimed)?;
-                purge
-                    .map(|stream| purge_rows(changes, stream, &mut outcome))
-                    .transpose()?;
-                changes.set_checkpoint(end)?;
-                outcome.live = std::mem::take(&mut changes.live);
-                Ok(outcome)
-            })
-        })?;
-        self.dirty = !durable;
-        if durable {
-            self.checkpoint_ms = now_ms;
-        }
-        self.committed(outcome, reclaimed, durable);
-        Ok(())
-    }
-
-    /// Acts on what is committed.
-    fn committed(&mut self, outcome: Outcome, reclaimed: &[Reclaim], durable: bool) {
-        self.live.extend(outcome.live);
-        for reclaim in reclaimed {
-            if let Reclaim::Segment(segment) = reclaim {
-                self.live.remove(segment);
-                self.unlinking.remove(segment);
-            }
-        }
-        for (stream, reserved) in outcome.reserved {
-            if let Ok(stream) = self.shared.stream(stream) {
-                stream.reserved.fetch_max(reserved, Ordering::AcqRel);
-            }
-        }
-        if let Some(stream) = outcome.purged {
-            self.doomed.retain(|doomed| *doomed != stream);
-        }
-        if durable {
-            self.unlink_empty();
-            self.reclaim_places(outcome.freed);
-        }
-    }
-
     /// The rows that have to go so that these find room.
     fn victims(&mut self, rows: &[Row]) -> Result<Vec<Row>, StoreError> {
         let Some(bytes_max) = self.bytes_max else {
@@ -426,58 +346,6 @@ impl Engine {
             }
         }
     }
-}
-
-fn reserve(
-    shared: &Shared,
-    changes: &mut Changes<'_>,
-    reserves: &[Reserve],
-) -> Result<Vec<(StreamId, u64)>, StoreError> {
-    let mut reserved = Vec::new();
-    for reserve in reserves {
-        let Ok(stream) = shared.stream(reserve.stream) else {
-            continue;
-        };
-        let sequence = stream.reserved.load(Ordering::Acquire) + RESERVED_NUMBERS;
-        changes.reserve(
-            reserve.stream,
-            Reserved {
-                sequence,
-                server_ms: reserve.server_ms,
-            },
-        )?;
-        reserved.push((reserve.stream, sequence));
-    }
-    Ok(reserved)
-}
-
-fn forget(changes: &mut Changes<'_>, reclaimed: &[Reclaim]) -> Result<(), StoreError> {
-    reclaimed.iter().try_for_each(|reclaim| match reclaim {
-        Reclaim::Places(places) => changes.remove_free(places),
-        Reclaim::Segment(segment) => changes.remove_segment(*segment),
-    })
-}
-
-fn purge_rows(
-    changes: &mut Changes<'_>,
-    stream: StreamId,
-    outcome: &mut Outcome,
-) -> Result<(), StoreError> {
-    for unproven in changes.unproven_of(stream)? {
-        changes.remove_unproven(&unproven)?;
-        outcome.freed.push((unproven.place, unproven.blocks));
-    }
-    let rows = changes.first(stream, PURGE_ROWS)?;
-    for row in &rows {
-        changes.remove(row)?;
-        outcome.freed.push((row.place, row.blocks()));
-    }
-    changes.add_free(&outcome.freed)?;
-    if rows.len() < PURGE_ROWS {
-        changes.forget_doomed(stream)?;
-        outcome.purged = Some(stream);
-    }
-    Ok(())
 }
 
 fn refuse(group: Group, error: &StoreError) {
