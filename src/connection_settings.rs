@@ -113,7 +113,7 @@ impl ConnectionSettings {
             ),
             glib::ParamSpecUInt::builder("request-timeout")
                 .nick("Request timeout")
-                .blurb("Sets connection-timeout and completion-timeout (ms)")
+                .blurb("Where set, sets connection-timeout and completion-timeout (ms)")
                 .minimum(1)
                 .default_value(DEFAULT_COMPLETION_TIMEOUT_S * 1000)
                 .mutable_ready()

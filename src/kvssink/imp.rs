@@ -58,7 +58,10 @@ impl ObjectImpl for KvsSink {
             specs.push(
                 glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                     .nick("Statistics")
-                    .blurb("Figures of the upload: frames, fragments, bytes, delays, state")
+                    .blurb(
+                        "state, frames and bytes in, sent, persisted and dropped, fragments by ack, \
+                         connections, what is buffered, delay to the last ack",
+                    )
                     .read_only()
                     .build(),
             );

@@ -222,7 +222,7 @@ fn session_specs() -> Vec<glib::ParamSpec> {
         ),
         glib::ParamSpecUInt::builder("retry-attempts")
             .nick("Retry attempts")
-            .blurb("Failed attempts in a row after which the upload fails; 0: never")
+            .blurb("Failed attempts in a row after which the upload fails; 0: retry for ever")
             .mutable_ready()
             .build(),
         glib::ParamSpecBoolean::builder("restart-on-error")
