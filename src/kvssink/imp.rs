@@ -59,7 +59,7 @@ impl ObjectImpl for KvsSink {
                 glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                     .nick("Statistics")
                     .blurb(
-                        "state, frames and bytes in, sent, persisted and dropped, fragments by ack, \
+                        "state, frames in, sent, persisted and dropped, bytes, fragments by ack, \
                          connections, what is buffered, delay to the last ack",
                     )
                     .read_only()
