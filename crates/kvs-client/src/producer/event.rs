@@ -223,6 +223,8 @@ pub enum Warning {
         message: String,
         /// How long the producer waits.
         delay_ms: u64,
+        /// How long it goes on trying, where that is bounded: the service has never answered.
+        up_to_s: Option<u64>,
     },
 }
 
@@ -237,9 +239,14 @@ impl fmt::Display for Warning {
                 f,
                 "no key frame came in time: the fragment at {at} starts without one"
             ),
-            Self::Retry { message, delay_ms } => {
-                write!(f, "{message}; trying again in {delay_ms} ms")
-            }
+            Self::Retry {
+                message,
+                up_to_s: Some(seconds),
+                ..
+            } => write!(f, "{message}; trying again for up to {seconds} s"),
+            Self::Retry {
+                message, delay_ms, ..
+            } => write!(f, "{message}; trying again in {delay_ms} ms"),
         }
     }
 }

@@ -105,9 +105,13 @@ impl Session {
         if attempts > 0 && self.backoff.failures() > attempts {
             return self.fail(FailReason::Unreachable, why.to_owned());
         }
+        let whole_ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let left = self.first_contact_until();
+        let left = left.map(|until| until.saturating_duration_since(now));
         let warning = Warning::Retry {
             message: why.to_owned(),
-            delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            delay_ms: whole_ms(delay),
+            up_to_s: left.map(|left| whole_ms(left).div_ceil(1000)),
         };
         self.tell(ProducerEvent::Warning(warning));
         self.stats.losses += 1;

@@ -1,6 +1,6 @@
 //! The rules of the state machine, one by one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kvs_protocol::AckError;
 
@@ -8,11 +8,12 @@ use super::super::super::config::{ProducerConfig, Streaming};
 use super::super::super::event::{
     DropReason, FailReason, FrameSpan, ProducerEvent, ProducerState, Warning,
 };
+use super::super::{Input, Output, Session};
 use super::pair::Pair;
 use super::service::Faults;
 use super::source::{self, Habits};
-use crate::ErrorKind;
 use crate::jitter::Jitter;
+use crate::{ErrorKind, ServiceError};
 
 /// A quiet camera: one fragment a second.
 fn habits(seconds: u64) -> Habits {
@@ -329,6 +330,37 @@ fn a_service_that_was_never_there_is_a_failure() {
     let pair = run(ProducerConfig::default(), faults, &habits(60));
     assert_eq!(failed(&pair), FailReason::Unreachable);
     assert_eq!(pair.now.duration_since(pair.start), Duration::from_secs(30));
+    let first = pair.events.iter().find_map(|event| match event {
+        ProducerEvent::Warning(warning @ Warning::Retry { .. }) => Some(warning.to_string()),
+        _ => None,
+    });
+    let first = first.expect("a warning");
+    assert!(first.ends_with("trying again for up to 30 s"), "{first}");
+}
+
+#[test]
+fn a_call_that_hangs_is_cut_at_the_first_contact_s_deadline() {
+    let start = Instant::now();
+    let mut session = Session::new(ProducerConfig::default(), 7);
+    session.handle(Input::Start, start);
+    let error = ServiceError::new(ErrorKind::Timeout, "nobody there".to_owned());
+    session.handle(
+        Input::Described(Err(error)),
+        start + Duration::from_secs(10),
+    );
+    let retry = session.poll_timeout(start).expect("a back-off");
+    session.handle(Input::Timeout, retry);
+    // The second call never ends.
+    let due = session.poll_timeout(retry).expect("a deadline");
+    assert_eq!(due, start + Duration::from_secs(30));
+    session.handle(Input::Timeout, due);
+    assert!(session.has_failed());
+    let mut outputs = std::iter::from_fn(|| session.poll_output());
+    let told = outputs.any(|output| {
+        matches!(output, Output::Event(ProducerEvent::Failed { reason, message })
+            if reason == FailReason::Unreachable && message == "nobody there")
+    });
+    assert!(told, "the last failure is the reason");
 }
 
 #[test]
