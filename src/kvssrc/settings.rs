@@ -201,6 +201,8 @@ fn parse_time(
 
 #[cfg(test)]
 mod tests {
+    use gst::prelude::*;
+
     use super::*;
 
     fn refused(settings: &Settings) -> String {
@@ -230,6 +232,21 @@ mod tests {
         assert_eq!(live_start(&settings), kvs_client::Start::ServerTime(time));
         settings.start = Start::Earliest;
         assert_eq!(live_start(&settings), kvs_client::Start::Earliest);
+    }
+
+    /// What an unset variable of a shell becomes, in quotes.
+    #[test]
+    fn an_empty_text_is_nothing() {
+        let mut settings = Settings::default();
+        for name in [
+            "start-time",
+            "stop-time",
+            "start-fragment",
+            "continuation-token",
+        ] {
+            settings.set(name, &"".to_value());
+        }
+        assert_eq!(live_start(&settings), kvs_client::Start::Now);
     }
 
     #[test]
