@@ -114,10 +114,17 @@ fn a_storm_of_seeks_ends_in_the_segment_of_the_last_one() {
                 });
             }
         });
+        // A sink that is sought while its pipeline is on its way to PLAYING may stay in PAUSED: from
+        // here on each seek waits until the one before is over.
+        viewer.set_state(gst::State::Paused);
+        viewer.settled();
+        viewer.set_state(gst::State::Playing);
+        viewer.settled();
         let mut dice = Dice(seed);
         for _ in 0..20 {
             let seqnum = seek(&mut dice);
             judge.lock().expect("nobody panics").wait_for(seqnum);
+            viewer.settled();
         }
         let last = seek(&mut dice);
         viewer.until_eos_of(|seqnum| seqnum == last);

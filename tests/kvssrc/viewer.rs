@@ -87,6 +87,13 @@ impl Viewer {
             .expect("the state can be changed")
     }
 
+    /// Waits until the pipeline is where it was told to go.
+    pub(super) fn settled(&self) {
+        let wait = gst::ClockTime::from_seconds(WAIT.as_secs());
+        let (settled, _, _) = self.pipeline.state(wait);
+        assert_eq!(settled, Ok(gst::StateChangeSuccess::Success));
+    }
+
     /// What is seen next.
     pub(super) fn next(&self) -> Seen {
         self.seen
