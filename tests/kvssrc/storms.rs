@@ -114,8 +114,8 @@ fn a_storm_of_seeks_ends_in_the_segment_of_the_last_one() {
                 });
             }
         });
-        // A sink that is sought while its pipeline is on its way to PLAYING may stay in PAUSED: from
-        // here on each seek waits until the one before is over.
+        // A sink that is sought while its pipeline is on its way to PLAYING may stay in PAUSED:
+        // from here on each seek waits until the one before is over.
         viewer.set_state(gst::State::Paused);
         viewer.settled();
         viewer.set_state(gst::State::Playing);
