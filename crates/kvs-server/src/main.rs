@@ -1,12 +1,15 @@
 //! The `kvs-server` binary: flags in, a running server or one line of error out.
 
+mod commands;
+
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser};
+use commands::{Command, failed};
 use kvs_server::{ACCOUNT_ID, Config, Handle, REGION, Server, TlsFiles};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,22 +25,6 @@ struct Flags {
     command: Option<Command>,
     #[command(flatten)]
     serve: Serve,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Look for damage in a data folder that no server uses. Exit code 1 if there is any.
-    Check {
-        /// The data folder.
-        #[arg(long)]
-        data: PathBuf,
-        /// The file of the master key, if it is not in the data folder.
-        #[arg(long)]
-        master_key: Option<PathBuf>,
-        /// Read and decrypt every record, not just its header.
-        #[arg(long)]
-        full: bool,
-    },
 }
 
 #[derive(Debug, Args)]
@@ -117,11 +104,7 @@ fn main() -> ExitCode {
         tracing::error!(what, "a task failed");
     }));
     match flags.command {
-        Some(Command::Check {
-            data,
-            master_key,
-            full,
-        }) => check(data, master_key, full),
+        Some(command) => command.run(),
         None => {
             raise_file_limit();
             serve(flags.serve.into_config())
@@ -169,46 +152,6 @@ async fn serve(config: Config) -> ExitCode {
 
 fn announce(server: &Handle) -> io::Result<()> {
     writeln!(io::stdout(), "kvs-server listening on {}", server.url())
-}
-
-fn check(data: PathBuf, master_key: Option<PathBuf>, full: bool) -> ExitCode {
-    let checked = match kvs_server::store::check(data, master_key, full) {
-        Ok(checked) => checked,
-        Err(error) => return failed(&error),
-    };
-    let mut stdout = io::stdout().lock();
-    if checked.violations.is_empty() {
-        let streams = counted(checked.streams, "stream");
-        let fragments = counted(checked.fragments, "fragment");
-        let depth = if full {
-            "every byte was read"
-        } else {
-            "headers and index; --full reads every byte"
-        };
-        // Whoever closed stdout has the exit code.
-        let _ = writeln!(stdout, "{streams}, {fragments}: no damage found ({depth})");
-        return ExitCode::SUCCESS;
-    }
-    for violation in &checked.violations {
-        if writeln!(stdout, "{violation}").is_err() {
-            break;
-        }
-    }
-    ExitCode::FAILURE
-}
-
-/// `1 stream`, `2 streams`.
-fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
-}
-
-/// One line, on stderr, whatever the error.
-fn failed(error: &dyn std::error::Error) -> ExitCode {
-    let line = error.to_string().replace('\n', " ");
-    // Nobody is left to tell if stderr is closed.
-    let _ = writeln!(io::stderr(), "kvs-server: {line}");
-    ExitCode::FAILURE
 }
 
 /// An address is no name: which interface a name stands for is not for us to guess.
