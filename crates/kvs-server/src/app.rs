@@ -22,6 +22,8 @@ use crate::api::{archived_media, control, media, pages};
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::faults::requests::meet_faults;
+use crate::faults::{self, Faults};
 use crate::host::Hosts;
 use crate::ids;
 use crate::ingest::{self, Budget};
@@ -42,6 +44,8 @@ pub(crate) struct App {
     region: Region,
     default_key: KmsKeyId,
     random: SystemRandom,
+    /// `None` unless the server is told to fail on purpose.
+    faults: Option<Faults>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -76,6 +80,7 @@ impl App {
             region,
             default_key,
             random: SystemRandom::new(),
+            faults: config.faults.then(Faults::default),
             config,
             stopping,
         }))
@@ -193,7 +198,7 @@ fn default_key(config: &Config) -> Result<KmsKeyId, StartError> {
 /// Every path that is served.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let path = Operation::path;
-    Router::new()
+    let router = Router::new()
         .route("/", get(pages::streams))
         .route("/healthz", get(pages::health))
         .route(path(Operation::CreateStream), post(control::create_stream))
@@ -217,7 +222,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             path(Operation::GetMediaForFragmentList),
             post(archived_media::get_media_for_fragment_list),
         )
-        .fallback(unknown_operation)
+        .fallback(unknown_operation);
+    let router = match app.faults.clone() {
+        None => router,
+        Some(faults) => router
+            .layer(middleware::from_fn_with_state(faults.clone(), meet_faults))
+            .merge(faults::page::routes(faults)),
+    };
+    router
         .method_not_allowed_fallback(unknown_operation)
         // A call's body has a bound of its own, and a PutMedia's has none.
         .layer(DefaultBodyLimit::disable())

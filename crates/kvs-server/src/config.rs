@@ -32,6 +32,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// After how long without a fragment a GetMedia ends; `None` never ends it.
     pub get_media_idle: Option<Duration>,
+    /// Whether `/_kvs/faults` is there, over which the server is told to do things wrong.
+    pub faults: bool,
     /// What all fragments that are being received may take of memory; for tests.
     #[doc(hidden)]
     pub open_bytes_max: u64,
@@ -67,6 +69,7 @@ impl Default for Config {
             credentials: None,
             tls: None,
             get_media_idle: Some(GET_MEDIA_IDLE),
+            faults: false,
             open_bytes_max: OPEN_BYTES_MAX,
             clock: Arc::new(SystemClock::new()),
         }

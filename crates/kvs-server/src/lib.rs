@@ -18,6 +18,7 @@ mod auth;
 pub mod clock;
 mod config;
 mod connection;
+mod faults;
 mod host;
 mod ids;
 mod ingest;

@@ -69,6 +69,9 @@ struct Serve {
     /// End a GetMedia after so long without a fragment; 0 never does.
     #[arg(long, default_value = "3s", value_parser = duration)]
     get_media_idle: Duration,
+    /// Let whoever may administer the server make it fail: see docs/faults.md.
+    #[arg(long)]
+    enable_faults: bool,
 }
 
 impl Serve {
@@ -86,6 +89,7 @@ impl Serve {
                 .zip(self.tls_key)
                 .map(|(cert, key)| TlsFiles { cert, key }),
             get_media_idle: Some(self.get_media_idle).filter(|idle| !idle.is_zero()),
+            faults: self.enable_faults,
             ..Config::default()
         }
     }

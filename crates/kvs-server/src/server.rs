@@ -106,6 +106,12 @@ impl Server {
                  give --tls-cert and --tls-key"
             );
         }
+        if config.faults {
+            tracing::warn!(
+                "faults are enabled: whoever may administer this server can make it fail; \
+                 not for data that matters"
+            );
+        }
         let (stop, stopping) = watch::channel(false);
         let (running, gone) = mpsc::channel(1);
         let open = move || App::open(config, address, stopping, running);

@@ -12,6 +12,8 @@ mod checking;
 mod control;
 #[path = "server/durability.rs"]
 mod durability;
+#[path = "server/faults.rs"]
+mod faults;
 #[path = "server/get_media.rs"]
 mod get_media;
 #[path = "server/harness.rs"]

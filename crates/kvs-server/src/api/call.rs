@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::Body;
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kvs_protocol::ApiError;
 use tokio::time::timeout;
@@ -33,21 +34,26 @@ impl FromRequest<Arc<App>> for Call {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
         let (head, body) = request.into_parts();
-        if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
-            return Err(too_large());
-        }
-        let read = Limited::new(body, BODY_BYTES_MAX).collect();
-        let body = match timeout(BODY_TIMEOUT, read).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Ok(Err(_)) => return Err(unread("The body could not be read.")),
-            Err(_) => return Err(unread("The body did not arrive within 30 s.")),
-        };
+        let body = read_body(body).await?;
         Ok(Self {
             caller: app.auth().verify(&head, Some(&body))?,
             headers: head.headers,
             body,
         })
+    }
+}
+
+/// The whole body of a call.
+pub(crate) async fn read_body(body: Body) -> Result<Bytes, Refusal> {
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
+    let read = Limited::new(body, BODY_BYTES_MAX).collect();
+    match timeout(BODY_TIMEOUT, read).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(unread("The body could not be read.")),
+        Err(_) => Err(unread("The body did not arrive within 30 s.")),
     }
 }
 

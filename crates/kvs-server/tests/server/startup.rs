@@ -183,6 +183,17 @@ fn what_is_less_safe_than_it_could_be_is_in_the_log() {
 }
 
 #[test]
+fn faults_are_enabled_with_a_warning_and_never_for_strangers() {
+    let said = log(&["--memory", "--listen", "127.0.0.1:0", "--enable-faults"]);
+    assert!(
+        said.contains("WARN") && said.contains("faults are enabled"),
+        "{said}"
+    );
+    let open = ["--memory", "--listen", "0.0.0.0:0", "--enable-faults"];
+    refused(&open, "refusing to listen on 0.0.0.0:0 without");
+}
+
+#[test]
 fn a_signal_stops_it_cleanly() {
     let (mut child, url) = run(&["--listen", "127.0.0.1:0", "--memory"]);
     assert!(url.starts_with("http://127.0.0.1:"));

@@ -1,0 +1,58 @@
+//! A fault as it is given: one JSON object with the members of what, where and when.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::scope::Scope;
+use super::what::What;
+use super::when::When;
+
+/// The whole of it.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub(super) struct Fault {
+    #[serde(flatten)]
+    pub(super) what: What,
+    #[serde(flatten)]
+    pub(super) scope: Scope,
+    #[serde(flatten)]
+    pub(super) when: When,
+}
+
+impl Fault {
+    /// Reads a fault.
+    ///
+    /// # Errors
+    /// What is wrong, and what is allowed there.
+    pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
+        let members: Map<String, Value> = serde_json::from_slice(json)
+            .map_err(|error| format!("a fault is one JSON object: {error}"))?;
+        let (mut scope, mut when, mut what) = (Map::new(), Map::new(), Map::new());
+        for (name, value) in members {
+            let group = match name.as_str() {
+                name if Scope::MEMBERS.contains(&name) => &mut scope,
+                name if When::MEMBERS.contains(&name) => &mut when,
+                _ => &mut what,
+            };
+            group.insert(name, value);
+        }
+        // A kind that is missing is answered like one that is unknown, with all there are.
+        what.entry("kind").or_insert_with(|| "".into());
+        let fault = Self {
+            what: group(what)?,
+            scope: group(scope)?,
+            when: group(when)?,
+        };
+        fault.what.check()?;
+        fault.scope.check()?;
+        fault.when.check()?;
+        Ok(fault)
+    }
+}
+
+fn group<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T, String> {
+    serde_json::from_value(Value::Object(members)).map_err(|error| {
+        let others = Scope::MEMBERS.iter().chain(&When::MEMBERS);
+        let others: Vec<_> = others.copied().collect();
+        format!("{error}; what any fault may have: {}", others.join(", "))
+    })
+}
