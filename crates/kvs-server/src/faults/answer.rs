@@ -12,9 +12,7 @@ use crate::api::reply::typed;
 /// An exception has the form that the service gives it; a bare status is what a proxy would say.
 pub(super) fn response(status: Option<u16>, name: Option<&str>, message: Option<&str>) -> Response {
     let message = message.unwrap_or("A fault on purpose.");
-    let own_status = name
-        .and_then(ErrorKind::from_name)
-        .map(|kind| kind.status());
+    let own_status = name.and_then(ErrorKind::from_name).map(ErrorKind::status);
     let status = status.or(own_status);
     let status = status.and_then(|status| StatusCode::from_u16(status).ok());
     let mut response = match name {

@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(seventh, fires(&when(0.25, 7), 1000));
         assert_ne!(seventh, fires(&when(0.25, 8), 1000));
         assert!((200..300).contains(&seventh.len()), "{}", seventh.len());
-        assert_eq!(fires(&when(0.0, 7), 1000), []);
+        assert!(fires(&when(0.0, 7), 1000).is_empty());
         assert_eq!(fires(&when(1.0, 7), 1000).len(), 1000);
     }
 }
