@@ -8,6 +8,7 @@ use super::index::Reserved;
 use super::keys;
 use super::state::RESERVED_NUMBERS;
 use super::stream::{NewStream, Stream, StreamId};
+use super::stream_files;
 use super::writer::Act;
 
 /// Does it and answers.
@@ -63,7 +64,9 @@ fn create(engine: &mut Engine, new: NewStream) -> Result<Arc<Stream>, StoreError
             media_type: new.media_type,
             kms_key_id: new.kms_key_id,
             tags: new.tags,
+            revision: 0,
         };
+        stream_files::write(shared.disk.as_ref(), &stream)?;
         changes.put_stream(&stream)?;
         changes.reserve(
             id,
@@ -78,25 +81,40 @@ fn create(engine: &mut Engine, new: NewStream) -> Result<Arc<Stream>, StoreError
     Ok(shared.add_stream(stream, key).info())
 }
 
-fn update(engine: &mut Engine, expected: &str, stream: Stream) -> Result<Arc<Stream>, StoreError> {
+/// The file first, then the row: a file that the index does not know goes at the next start.
+fn update(
+    engine: &mut Engine,
+    expected: &str,
+    mut stream: Stream,
+) -> Result<Arc<Stream>, StoreError> {
     let live = engine.shared.stream(stream.id)?;
-    if live.info().version.as_str() != expected {
+    let old = live.info();
+    if old.version.as_str() != expected {
         return Err(StoreError::VersionMismatch);
     }
+    stream.revision = old.revision.wrapping_add(1);
+    stream_files::write(engine.shared.disk.as_ref(), &stream)?;
     let changed = engine.change_now(|changes| changes.put_stream(&stream));
     changed.inspect_err(|error| engine.fail(error))?;
     let info = Arc::new(stream);
     live.set_info(Arc::clone(&info));
+    stream_files::remove(engine.shared.disk.as_ref(), old.id, old.revision);
     Ok(info)
 }
 
 /// Row first, then the key: whatever happens in between, the next start destroys it.
 fn delete(engine: &mut Engine, stream: StreamId) -> Result<(), StoreError> {
     let shared = Arc::clone(&engine.shared);
-    shared.stream(stream)?;
+    let info = shared.stream(stream)?.info();
     let changed = engine.change_now(|changes| changes.doom_stream(stream));
     changed.inspect_err(|error| engine.fail(error))?;
     shared.remove_stream(stream);
     engine.doom(stream);
-    keys::destroy(shared.disk.as_ref(), stream)
+    let disk = shared.disk.as_ref();
+    let begun = stream_files::begin_deletion(disk, &info);
+    // Whatever is wrong with the file, the key goes.
+    keys::destroy(disk, stream)?;
+    begun?;
+    stream_files::end_deletion(disk, stream);
+    Ok(())
 }

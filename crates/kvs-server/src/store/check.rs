@@ -14,7 +14,7 @@ use super::record::BLOCK_BYTES;
 use super::segments::{self, Place, Scan};
 use super::state::Shared;
 use super::stream::StreamId;
-use super::{Store, StoreConfig, damage, format, keys, reader, recovery};
+use super::{Store, StoreConfig, damage, format, keys, reader, recovery, stream_files};
 use crate::clock::SystemClock;
 
 /// What must always be true. The numbers are those of `docs/store.md`.
@@ -33,7 +33,7 @@ pub enum Invariant {
     Orders = 5,
     /// Every stream has its key, every key its stream.
     Keys = 6,
-    /// Every row belongs to a stream.
+    /// Every row belongs to a stream, and every stream has its file.
     Streams = 7,
 }
 
@@ -357,6 +357,9 @@ impl Check<'_> {
             if let Err(error) = keys::load(disk, &self.shared.folder.master, stream.id) {
                 self.violated(Invariant::Keys, format!("stream {}: {error}", stream.id.0));
             }
+        }
+        for what in stream_files::check(disk, &self.shared.streams())? {
+            self.violated(Invariant::Streams, what);
         }
         for file in keys::names(disk)? {
             if keys::stream_of(&file).is_none_or(|id| self.shared.stream(id).is_err()) {

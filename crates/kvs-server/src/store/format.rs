@@ -9,6 +9,7 @@ use super::index::Index;
 use super::keys::{KEYS, Key, MASTER_KEY_FILE};
 use super::random::Random;
 use super::segments::SEGMENTS;
+use super::stream_files::STREAMS;
 
 /// The format that this version writes and reads.
 pub(super) const FORMAT_VERSION: u32 = 1;
@@ -80,7 +81,7 @@ pub(super) fn exists(disk: &dyn Disk, data: &Path) -> Result<bool, StoreError> {
 
 /// A folder with fragments or keys and without FORMAT is not made into a new store.
 fn check_empty(disk: &dyn Disk, data: &Path) -> Result<(), StoreError> {
-    for folder in [KEYS, SEGMENTS] {
+    for folder in [KEYS, STREAMS, SEGMENTS] {
         let empty = match disk.list(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
             listed => listed
@@ -98,6 +99,7 @@ fn initialise(disk: &dyn Disk, master_key_mark: u64) -> Result<(), StoreError> {
     let making = StoreError::io("make the data folder");
     disk.create_dir(KEYS).map_err(&making)?;
     disk.create_dir(SEGMENTS).map_err(&making)?;
+    disk.create_dir(STREAMS).map_err(&making)?;
     // What an interrupted first start left.
     disk::unlink_if_there(disk, INDEX_FILE).map_err(&making)?;
     Index::create(disk, master_key_mark)?;

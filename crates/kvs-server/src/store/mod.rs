@@ -30,6 +30,7 @@ mod reserve;
 mod segments;
 mod state;
 mod stream;
+mod stream_files;
 mod writer;
 
 use std::convert::Infallible;
@@ -119,6 +120,8 @@ impl Store {
         let shared = Arc::new(Shared::new(disk, clock, random, folder));
         let mut engine = damage::caught(|| Engine::open(Arc::clone(&shared), config))?;
         keys::destroy_orphans(shared.disk.as_ref(), |stream| shared.stream(stream).is_ok())?;
+        let streams = shared.streams();
+        stream_files::settle(shared.disk.as_ref(), streams.iter().map(Arc::as_ref))?;
         let (commands, queue) = mpsc::channel();
         let (work, to_reclaim) = mpsc::channel();
         let reclaimer = {

@@ -29,6 +29,9 @@ pub struct Stream {
     pub kms_key_id: Option<KmsKeyId>,
     /// The stream's own tags, not those of its fragments.
     pub tags: ResourceTags,
+    /// How often it was changed; the store counts.
+    #[serde(default)]
+    pub revision: u32,
 }
 
 /// A stream to be made.

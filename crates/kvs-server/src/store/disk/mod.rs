@@ -87,8 +87,8 @@ pub trait DiskFile: Debug + Send + Sync + 'static {
 
 /// Reads a small file whole.
 pub(super) fn read_whole(disk: &dyn Disk, path: &str) -> io::Result<Vec<u8>> {
-    /// Keys and the format file have some hundred bytes.
-    const SMALL_FILE_BYTES_MAX: u64 = 64 << 10;
+    /// Keys and the format file have some hundred bytes; a stream's file has its tags.
+    const SMALL_FILE_BYTES_MAX: u64 = 1 << 20;
     let file = disk.open(path)?;
     let len = file.len()?;
     if len > SMALL_FILE_BYTES_MAX {
