@@ -22,6 +22,7 @@ use crate::api::{archived_media, control, media, pages};
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::cors::Grant;
 use crate::faults::requests::meet_faults;
 use crate::faults::{self, Faults};
 use crate::host::Hosts;
@@ -244,10 +245,16 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 async fn every_request(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let id = ids::uuid(&app.random);
     let span = tracing::info_span!("request", %id, path = request.uri().path());
-    let mut response = match app.hosts.check(request.headers()) {
-        Ok(()) => next.run(request).instrument(span).await,
-        Err(error) => Refusal::from(error).into_response(),
+    let grant = app.hosts.origins().grant(&request);
+    let preflight = grant.as_ref().and_then(Grant::preflight);
+    let mut response = match (app.hosts.check(request.headers()), preflight) {
+        (Ok(()), Some(preflight)) => preflight,
+        (Ok(()), None) => next.run(request).instrument(span).await,
+        (Err(error), _) => Refusal::from(error).into_response(),
     };
+    if let Some(grant) = grant {
+        grant.mark(response.headers_mut());
+    }
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID_HEADER, id);
     }

@@ -34,6 +34,8 @@ pub struct Config {
     pub get_media_idle: Option<Duration>,
     /// Whether `/_kvs/faults` is there, over which the server is told to do things wrong.
     pub faults: bool,
+    /// The web origins whose pages may call a server without credentials.
+    pub allow_origins: Vec<String>,
     /// What all fragments that are being received may take of memory; for tests.
     #[doc(hidden)]
     pub open_bytes_max: u64,
@@ -70,6 +72,7 @@ impl Default for Config {
             tls: None,
             get_media_idle: Some(GET_MEDIA_IDLE),
             faults: false,
+            allow_origins: Vec::new(),
             open_bytes_max: OPEN_BYTES_MAX,
             clock: Arc::new(SystemClock::new()),
         }

@@ -8,6 +8,7 @@ use http::uri::{Authority, Uri};
 use kvs_protocol::{ApiError, ErrorKind};
 
 use crate::config::Config;
+use crate::cors::Origins;
 use crate::server::StartError;
 
 /// The names of this server.
@@ -18,13 +19,14 @@ pub(crate) struct Hosts {
     /// Without a slash at its end.
     public_url: Option<String>,
     public_host: Option<String>,
+    origins: Origins,
     /// Whether a signature guards the server, so that names need not.
     signed: bool,
 }
 
 impl Hosts {
     /// # Errors
-    /// The public URL is none.
+    /// The public URL, or an origin, is none.
     pub(crate) fn new(config: &Config, address: SocketAddr) -> Result<Self, StartError> {
         let public = config.public_url.as_deref().map(public_url).transpose()?;
         let (public_url, public_host) = public.unzip();
@@ -37,6 +39,7 @@ impl Hosts {
             address,
             public_url,
             public_host,
+            origins: Origins::new(config)?,
             signed: config.credentials.is_some(),
         })
     }
@@ -70,11 +73,21 @@ impl Hosts {
             return Err(refused("the Host of the request is not this server's"));
         }
         match headers.get(ORIGIN) {
-            Some(origin) if !self.is_own_origin(headers, origin.as_bytes()) => {
-                Err(refused("the request comes from a foreign web page"))
+            Some(origin)
+                if !self.is_own_origin(headers, origin.as_bytes())
+                    && !self.origins.allows(origin) =>
+            {
+                Err(refused(
+                    "the request comes from a foreign web page (see --allow-origin)",
+                ))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Pages of other origins that may call.
+    pub(crate) fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     fn is_own(&self, host: &str) -> bool {

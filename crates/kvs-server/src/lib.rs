@@ -18,6 +18,7 @@ mod auth;
 pub mod clock;
 mod config;
 mod connection;
+mod cors;
 mod faults;
 mod host;
 mod ids;

@@ -69,6 +69,9 @@ struct Serve {
     /// End a GetMedia after so long without a fragment; 0 never does.
     #[arg(long, default_value = "3s", value_parser = duration)]
     get_media_idle: Duration,
+    /// Let web pages of this origin call a server without --credentials; may be given again.
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    allow_origins: Vec<String>,
     /// Let whoever may administer the server make it fail: see docs/faults.md.
     #[arg(long)]
     enable_faults: bool,
@@ -90,6 +93,7 @@ impl Serve {
                 .map(|(cert, key)| TlsFiles { cert, key }),
             get_media_idle: Some(self.get_media_idle).filter(|idle| !idle.is_zero()),
             faults: self.enable_faults,
+            allow_origins: self.allow_origins,
             ..Config::default()
         }
     }

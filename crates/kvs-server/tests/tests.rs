@@ -26,6 +26,8 @@ mod leaving;
 mod memory;
 #[path = "server/movie.rs"]
 mod movie;
+#[path = "server/origins.rs"]
+mod origins;
 #[path = "server/put_media.rs"]
 mod put_media;
 #[path = "server/random.rs"]
