@@ -37,7 +37,7 @@ use crate::stored::ask;
 #[derive(Debug)]
 pub(crate) struct App {
     config: Config,
-    auth: Auth,
+    auth: Arc<Auth>,
     hosts: Hosts,
     store: Store,
     live: Live,
@@ -58,7 +58,7 @@ impl App {
         stopping: watch::Receiver<bool>,
         running: mpsc::Sender<Infallible>,
     ) -> Result<Arc<Self>, StartError> {
-        let auth = Auth::open(&config)?;
+        let auth = Arc::new(Auth::open(&config)?);
         let hosts = Hosts::new(&config, address)?;
         let region = region(&config)?;
         let default_key = default_key(&config)?;
@@ -91,7 +91,7 @@ impl App {
         &self.config
     }
 
-    pub(crate) fn auth(&self) -> &Auth {
+    pub(crate) fn auth(&self) -> &Arc<Auth> {
         &self.auth
     }
 

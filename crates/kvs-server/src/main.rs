@@ -12,7 +12,7 @@ use clap::{ArgGroup, Args, Parser};
 use commands::{Command, failed};
 use kvs_server::{ACCOUNT_ID, Config, Handle, REGION, Server, TlsFiles};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 const PORT: u16 = 5600;
@@ -136,9 +136,7 @@ fn raise_file_limit() {
 #[tokio::main]
 async fn serve(config: Config) -> ExitCode {
     // Installed first, so that a signal that comes while the store opens is not lost.
-    let signals = signal(SignalKind::terminate())
-        .and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
-    let (mut term, mut int) = match signals {
+    let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => return failed(&error),
     };
@@ -149,13 +147,43 @@ async fn serve(config: Config) -> ExitCode {
     if let Err(error) = announce(&server) {
         return failed(&error);
     }
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+    while signals.next().await == Told::Reload {
+        server.reload();
     }
     tracing::info!("stopping");
     server.stop().await;
     ExitCode::SUCCESS
+}
+
+/// What a signal says.
+#[derive(PartialEq)]
+enum Told {
+    Stop,
+    Reload,
+}
+
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.term.recv() => Told::Stop,
+            _ = self.int.recv() => Told::Stop,
+            _ = self.hup.recv() => Told::Reload,
+        }
+    }
 }
 
 fn announce(server: &Handle) -> io::Result<()> {

@@ -11,12 +11,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use crate::app::{self, App};
+use crate::auth::Auth;
 use crate::config::Config;
+use crate::connection;
 use crate::store::StoreError;
-use crate::{connection, tls};
+use crate::tls::Tls;
 
 /// Sockets open at once. Each holds two buffers of 32 KiB at worst, so some 256 MiB.
 const CONNECTIONS_MAX: u64 = 4096;
@@ -90,7 +91,8 @@ impl Server {
         if config.credentials.is_none() && !config.listen.ip().is_loopback() {
             return Err(StartError::OpenToNetwork(config.listen));
         }
-        let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        let tls = config.tls.as_ref().map(Tls::open).transpose()?;
+        let tls = tls.map(Arc::new);
         let bind = async {
             let listener = TcpListener::bind(config.listen).await?;
             let address = listener.local_addr()?;
@@ -120,10 +122,13 @@ impl Server {
             .await
             .map_err(|_| StoreError::Interrupted)??;
         let url = app.hosts().base_url(None);
-        let served = tokio::spawn(accept(listener, acceptor, app));
+        let auth = Arc::clone(app.auth());
+        let served = tokio::spawn(accept(listener, tls.clone(), app));
         Ok(Handle {
             address,
             url,
+            tls,
+            auth,
             stop,
             served,
             gone,
@@ -136,6 +141,8 @@ impl Server {
 pub struct Handle {
     address: SocketAddr,
     url: String,
+    tls: Option<Arc<Tls>>,
+    auth: Arc<Auth>,
     stop: watch::Sender<bool>,
     served: JoinHandle<()>,
     /// Closed when nothing holds the store any more.
@@ -151,6 +158,22 @@ impl Handle {
     /// The bound address.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Reads the certificate and its key, and the credentials, again: new connections and requests
+    /// go by them. A file that is unusable is an error in the log, and what was read from it before
+    /// stays in force.
+    pub fn reload(&self) {
+        for (what, reloaded) in [
+            ("the certificate", self.tls.as_ref().map(|tls| tls.reload())),
+            ("the credentials", Some(self.auth.reload())),
+        ] {
+            match reloaded {
+                Some(Ok(())) => tracing::info!("{what}: read again"),
+                Some(Err(error)) => tracing::error!(%error, "{what}: as before"),
+                None => {}
+            }
+        }
     }
 
     /// Takes no more requests, gives fragments under way 4 s to end, and is gone within 5 s.
@@ -195,7 +218,7 @@ fn connections_max(file_limit: u64) -> usize {
 }
 
 /// Takes connections until told to stop, then waits for those that are open.
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, app: Arc<App>) {
+async fn accept(listener: TcpListener, tls: Option<Arc<Tls>>, app: Arc<App>) {
     let room = Arc::new(Semaphore::new(connections_max(file_limit())));
     let mut stopping = app.stopping();
     let router = app::router(app);
@@ -213,8 +236,8 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, app: Arc<App>) 
         };
         match accepted {
             Ok((socket, _)) => {
-                let served =
-                    connection::serve(socket, tls.clone(), router.clone(), stopping.clone());
+                let tls = tls.as_ref().map(|tls| tls.acceptor());
+                let served = connection::serve(socket, tls, router.clone(), stopping.clone());
                 connections.spawn(async move {
                     served.await;
                     drop(place);

@@ -1,7 +1,8 @@
-//! TLS: a certificate and its key become an acceptor.
+//! TLS: a certificate and its key become an acceptor, now and whenever they are read again.
 
+use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
@@ -10,13 +11,49 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::TlsFiles;
+use crate::lock::{read, write};
 use crate::server::StartError;
 
-/// Reads both files.
-///
-/// # Errors
-/// A file cannot be read, holds no PEM of its kind, or the key is not the certificate's.
-pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
+/// What new connections are taken with.
+pub(crate) struct Tls {
+    files: TlsFiles,
+    acceptor: RwLock<TlsAcceptor>,
+}
+
+impl Tls {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// A file cannot be read, holds no PEM of its kind, or the key is not the certificate's.
+    pub(crate) fn open(files: &TlsFiles) -> Result<Self, StartError> {
+        Ok(Self {
+            files: files.clone(),
+            acceptor: RwLock::new(acceptor(files)?),
+        })
+    }
+
+    /// The acceptor of the next connection.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        read(&self.acceptor).clone()
+    }
+
+    /// Reads both files again. Open connections keep what they have.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); then all stays as it was.
+    pub(crate) fn reload(&self) -> Result<(), StartError> {
+        *write(&self.acceptor) = acceptor(&self.files)?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("files", &self.files).finish()
+    }
+}
+
+fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
     let chain = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| wrong(&files.cert, &error))?;

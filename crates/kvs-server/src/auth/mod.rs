@@ -4,8 +4,8 @@ mod credentials_file;
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
 
 use http::HeaderMap;
 use http::request::Parts;
@@ -18,6 +18,7 @@ pub(crate) use credentials_file::Action;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::lock::{read, write};
 use crate::server::StartError;
 
 const SECURITY_TOKEN_HEADER: &str = "x-amz-security-token";
@@ -25,10 +26,20 @@ const SECURITY_TOKEN_HEADER: &str = "x-amz-security-token";
 /// The access keys of a server; without any it takes every request.
 #[derive(Debug)]
 pub(crate) struct Auth {
-    keys: Option<HashMap<String, Arc<AccessKey>>>,
+    keys: Option<KeysFile>,
     region: String,
     clock: Arc<dyn Clock>,
 }
+
+/// A credentials file, and what was last read from it.
+#[derive(Debug)]
+struct KeysFile {
+    path: PathBuf,
+    keys: RwLock<Arc<Keys>>,
+}
+
+/// Access keys by their ids.
+type Keys = HashMap<String, Arc<AccessKey>>;
 
 /// Who made a request, as far as that is known.
 #[derive(Clone, Debug)]
@@ -39,21 +50,10 @@ impl Auth {
     pub(crate) fn open(config: &Config) -> Result<Self, StartError> {
         let keys = match &config.credentials {
             None => None,
-            Some(path) => {
-                let wrong = |what| StartError::Credentials {
-                    path: path.clone(),
-                    what,
-                };
-                let text =
-                    std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-                let keys = credentials_file::parse(&text).map_err(wrong)?;
-                warn_if_others_read(path);
-                Some(
-                    keys.into_iter()
-                        .map(|(id, key)| (id, Arc::new(key)))
-                        .collect(),
-                )
-            }
+            Some(path) => Some(KeysFile {
+                path: path.clone(),
+                keys: RwLock::new(Arc::new(read_keys(path)?)),
+            }),
         };
         Ok(Self {
             keys,
@@ -62,11 +62,23 @@ impl Auth {
         })
     }
 
+    /// Reads the credentials file again. Sessions that are open go on.
+    ///
+    /// # Errors
+    /// The file is unusable; then all stays as it was.
+    pub(crate) fn reload(&self) -> Result<(), StartError> {
+        if let Some(file) = &self.keys {
+            *write(&file.keys) = Arc::new(read_keys(&file.path)?);
+        }
+        Ok(())
+    }
+
     /// Verifies the signature of a request; `body` is `None` for a body that has no end yet.
     pub(crate) fn verify(&self, head: &Parts, body: Option<&[u8]>) -> Result<Caller, ApiError> {
-        let Some(keys) = &self.keys else {
+        let Some(file) = &self.keys else {
             return Ok(Caller(None));
         };
+        let keys = Arc::clone(&read(&file.keys));
         let headers: Vec<_> = head
             .headers
             .iter()
@@ -96,6 +108,18 @@ impl Auth {
         })?;
         Ok(Caller(Some(Arc::clone(key))))
     }
+}
+
+fn read_keys(path: &Path) -> Result<Keys, StartError> {
+    let wrong = |what| StartError::Credentials {
+        path: path.into(),
+        what,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let keys = credentials_file::parse(&text).map_err(wrong)?;
+    warn_if_others_read(path);
+    let shared = |(id, key)| (id, Arc::new(key));
+    Ok(keys.into_iter().map(shared).collect())
 }
 
 /// A group may be the server's own; all others are not.

@@ -156,3 +156,20 @@ async fn a_producer_signs_what_it_sends_hop_by_hop() {
     assert_eq!(put.ack().await, None);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn the_keys_are_read_again_while_the_server_runs() {
+    let (server, folder) = start("kvs_actions = read\n").await;
+    let json = r#"{"StreamName":"cam"}"#;
+    let refused = signed(&server, "/createStream", json).await;
+    assert_eq!(refused.status, 401);
+    let file = folder.path().join("credentials");
+    std::fs::write(&file, "[damaged").expect("writable");
+    server.reload();
+    assert_eq!(signed(&server, "/listStreams", "{}").await.status, 200);
+    credentials(&folder, "kvs_actions = admin\n");
+    server.reload();
+    assert_eq!(signed(&server, "/createStream", json).await.status, 200);
+    assert_eq!(signed(&server, "/listStreams", "{}").await.status, 403);
+    server.stop().await;
+}

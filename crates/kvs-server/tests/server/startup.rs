@@ -182,6 +182,13 @@ fn what_is_less_safe_than_it_could_be_is_in_the_log() {
     );
 }
 
+fn tell(child: &Child, signal: &str) {
+    let kill = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(kill.expect("kill is there").success());
+}
+
 #[test]
 fn faults_are_enabled_with_a_warning_and_never_for_strangers() {
     let said = log(&["--memory", "--listen", "127.0.0.1:0", "--enable-faults"]);
@@ -197,9 +204,38 @@ fn faults_are_enabled_with_a_warning_and_never_for_strangers() {
 fn a_signal_stops_it_cleanly() {
     let (mut child, url) = run(&["--listen", "127.0.0.1:0", "--memory"]);
     assert!(url.starts_with("http://127.0.0.1:"));
-    let kill = Command::new("kill")
-        .args(["-TERM", &child.id().to_string()])
-        .status();
-    assert!(kill.expect("kill is there").success());
+    tell(&child, "-TERM");
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn a_hangup_reads_its_files_again_and_ends_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = credentials(&folder, "");
+    let file = file.to_str().expect("a path in UTF-8");
+    let mut child = binary(&["--memory", "--listen", "127.0.0.1:0", "--credentials", file])
+        .env_remove("RUST_LOG")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary is there");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("piped");
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("a first line");
+    let log = BufReader::new(child.stderr.take().expect("piped"));
+    let mut lines = log.lines().map(|line| line.expect("text"));
+    let mut until = |what: &str| {
+        let said = lines.any(|line| line.contains(what));
+        assert!(said, "the log ended without {what}");
+    };
+    tell(&child, "-HUP");
+    until("credentials: read again");
+    std::fs::write(file, "").expect("writable");
+    tell(&child, "-HUP");
+    until("credentials: as before");
+    tell(&child, "-TERM");
+    until("stopping");
     assert!(child.wait().expect("it ends").success());
 }

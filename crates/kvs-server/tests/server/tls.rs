@@ -32,10 +32,15 @@ pub(crate) fn config() -> Config {
     }
 }
 
+fn certificate(name: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_file(folder().join(name)).expect("a certificate")
+}
+
 async fn connect(server: &Handle) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
-    let ca = CertificateDer::from_pem_file(folder().join("ca.pem")).expect("a certificate");
-    roots.add(ca).expect("an authority");
+    for name in ["ca.pem", "renewed.pem"] {
+        roots.add(certificate(name)).expect("an authority");
+    }
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -122,5 +127,49 @@ async fn plain_http_is_turned_away_and_harms_nobody() {
     let _ = soon("the end", socket.read_to_end(&mut back)).await;
     assert!(!back.starts_with(b"HTTP"));
     exchange(&server, "/listStreams", "", b"{}").await;
+    server.stop().await;
+}
+
+/// What the server shows to a new connection.
+async fn shown(server: &Handle) -> CertificateDer<'static> {
+    let stream = connect(server).await;
+    let chain = stream.get_ref().1.peer_certificates();
+    chain.expect("a chain")[0].clone().into_owned()
+}
+
+#[tokio::test]
+async fn a_certificate_is_exchanged_while_the_server_runs() {
+    let place = tempfile::tempdir().expect("a folder");
+    let put = |from: &str, to: &str| {
+        std::fs::copy(folder().join(from), place.path().join(to)).expect("writable");
+    };
+    put("server.pem", "cert.pem");
+    put("server-key.pem", "key.pem");
+    let config = Config {
+        tls: Some(TlsFiles {
+            cert: place.path().join("cert.pem"),
+            key: place.path().join("key.pem"),
+        }),
+        ..config()
+    };
+    let server = Server::start(config).await.expect("in memory");
+    let mut open = connect(&server).await;
+    assert_eq!(shown(&server).await, certificate("server.pem"));
+    // The key is still the old one's.
+    put("renewed.pem", "cert.pem");
+    server.reload();
+    assert_eq!(shown(&server).await, certificate("server.pem"));
+    put("renewed-key.pem", "key.pem");
+    server.reload();
+    assert_eq!(shown(&server).await, certificate("renewed.pem"));
+    std::fs::write(place.path().join("cert.pem"), "damaged").expect("writable");
+    server.reload();
+    assert_eq!(shown(&server).await, certificate("renewed.pem"));
+    // Whoever was connected has noticed nothing.
+    let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    open.write_all(request).await.expect("writable");
+    let mut back = Vec::new();
+    let read = soon("the response", open.read_to_end(&mut back)).await;
+    assert!(read.is_ok() && back.starts_with(b"HTTP/1.1 200"));
     server.stop().await;
 }
