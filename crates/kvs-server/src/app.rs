@@ -124,6 +124,11 @@ impl App {
         &self.random
     }
 
+    /// What the server is told to do wrong; `None` if it may not be told.
+    pub(crate) fn faults(&self) -> Option<&Faults> {
+        self.faults.as_ref()
+    }
+
     /// Turns true when the server is told to stop.
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.clone()

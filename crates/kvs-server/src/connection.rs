@@ -25,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
+use crate::faults::wire::Wire;
 use crate::server::turned_true;
 
 /// A client that speaks has sent its head by then; one that does not is holding a socket.
@@ -76,10 +77,16 @@ impl OnlyReads {
 
 /// A stream over a socket, which tells whether its client has left without reading from it.
 trait Client: AsyncRead + AsyncWrite + Unpin {
+    fn socket(&self) -> &TcpStream;
+
     fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
 impl Client for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+
     fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
         match ready!(poll_first_bytes(self, cx, &mut [0; 1])) {
             0 => Poll::Ready(()),
@@ -90,9 +97,13 @@ impl Client for TcpStream {
 }
 
 impl Client for TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+
     fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut head = [0; RECORD_HEAD_BYTES];
-        let len = ready!(poll_first_bytes(self.get_ref().0, cx, &mut head));
+        let len = ready!(poll_first_bytes(self.socket(), cx, &mut head));
         let is_alert =
             head[0] == RECORD_ALERT || head[0] == RECORD_SEALED && head[3..] == SEALED_ALERT_BYTES;
         if len == 0 || is_alert {
@@ -121,34 +132,43 @@ fn prepare(socket: &TcpStream) -> io::Result<()> {
 }
 
 /// Serves one client until it leaves, breaks a limit, or `stopping` turns true and its last
-/// response is out.
+/// response is out. With faults enabled it may be cut.
 pub(crate) async fn serve(
     socket: TcpStream,
     tls: Option<TlsAcceptor>,
     router: Router,
     stopping: watch::Receiver<bool>,
+    faults: Option<Wire>,
 ) {
     if let Err(error) = prepare(&socket) {
         tracing::debug!(%error, "a connection was gone before it began");
         return;
     }
     let Some(tls) = tls else {
-        return serve_http(socket, router, stopping).await;
+        return serve_http(socket, router, stopping, faults).await;
     };
     match timeout(HANDSHAKE_TIMEOUT, tls.accept(socket)).await {
-        Ok(Ok(stream)) => serve_http(stream, router, stopping).await,
+        Ok(Ok(stream)) => serve_http(stream, router, stopping, faults).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
-async fn serve_http(io: impl Client, router: Router, mut stopping: watch::Receiver<bool>) {
+async fn serve_http(
+    io: impl Client,
+    router: Router,
+    mut stopping: watch::Receiver<bool>,
+    faults: Option<Wire>,
+) {
     let only_reads = OnlyReads::default();
-    let guard = WriteGuard::new(io, only_reads.clone());
+    let guard = WriteGuard::new(io, only_reads.clone(), faults.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         let mut router = router.clone();
         only_reads.clear();
         request.extensions_mut().insert(only_reads.clone());
+        if let Some(wire) = &faults {
+            request.extensions_mut().insert(wire.clone());
+        }
         async move {
             let response: Result<_, Infallible> = router.call(request.map(Body::new)).await;
             response
@@ -182,18 +202,26 @@ async fn serve_http(io: impl Client, router: Router, mut stopping: watch::Receiv
 struct WriteGuard<IO> {
     io: IO,
     only_reads: OnlyReads,
+    faults: Option<Wire>,
     deadline: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
-impl<IO> WriteGuard<IO> {
-    fn new(io: IO, only_reads: OnlyReads) -> Self {
+impl<IO: Client> WriteGuard<IO> {
+    fn new(io: IO, only_reads: OnlyReads, faults: Option<Wire>) -> Self {
         Self {
             io,
             only_reads,
+            faults,
             deadline: Box::pin(sleep(WRITE_STALL_TIMEOUT)),
             waiting: false,
         }
+    }
+
+    /// An error where the connection is to end on purpose.
+    fn check_faults(&self, is_flushed: bool) -> io::Result<()> {
+        let faults = self.faults.as_ref();
+        faults.map_or(Ok(()), |wire| wire.check(self.io.socket(), is_flushed))
     }
 
     /// Passes on what a write gave, or the stall's error in its place.
@@ -232,6 +260,7 @@ impl<IO: Client> AsyncWrite for WriteGuard<IO> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.check_faults(false)?;
         let written = Pin::new(&mut self.io).poll_write(cx, buf);
         self.watch(cx, written)
     }
@@ -241,6 +270,7 @@ impl<IO: Client> AsyncWrite for WriteGuard<IO> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.check_faults(false)?;
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         self.watch(cx, written)
     }
@@ -255,7 +285,11 @@ impl<IO: Client> AsyncWrite for WriteGuard<IO> {
         if self.only_reads.is_marked() && self.io.poll_left(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
+        if let Some(wire) = &self.faults {
+            wire.register(cx.waker());
+        }
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.check_faults(flushed.is_ready())?;
         self.watch(cx, flushed)
     }
 

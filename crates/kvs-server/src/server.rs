@@ -16,6 +16,8 @@ use crate::app::{self, App};
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::connection;
+use crate::faults::Faults;
+use crate::faults::wire::{Wire, reset_on_close};
 use crate::store::StoreError;
 use crate::tls::Tls;
 
@@ -221,6 +223,7 @@ fn connections_max(file_limit: u64) -> usize {
 async fn accept(listener: TcpListener, tls: Option<Arc<Tls>>, app: Arc<App>) {
     let room = Arc::new(Semaphore::new(connections_max(file_limit())));
     let mut stopping = app.stopping();
+    let faults = app.faults().cloned();
     let router = app::router(app);
     // Dropped with this task, and every connection with it.
     let mut connections = JoinSet::new();
@@ -235,9 +238,13 @@ async fn accept(listener: TcpListener, tls: Option<Arc<Tls>>, app: Arc<App>) {
             () = turned_true(&mut stopping) => break,
         };
         match accepted {
+            Ok((socket, _)) if faults.as_ref().is_some_and(Faults::refuse) => {
+                reset_on_close(&socket);
+            }
             Ok((socket, _)) => {
                 let tls = tls.as_ref().map(|tls| tls.acceptor());
-                let served = connection::serve(socket, tls, router.clone(), stopping.clone());
+                let wire = faults.as_ref().map(|_| Wire::default());
+                let served = connection::serve(socket, tls, router.clone(), stopping.clone(), wire);
                 connections.spawn(async move {
                     served.await;
                     drop(place);

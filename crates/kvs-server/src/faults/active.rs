@@ -50,4 +50,8 @@ impl Active {
     pub(super) async fn cleared(&self) {
         turned_true(&mut self.cleared.subscribe()).await;
     }
+
+    pub(super) fn is_cleared(&self) -> bool {
+        *self.cleared.borrow()
+    }
 }

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::scope::Scope;
-use super::what::What;
+use super::what::{Place, What};
 use super::when::When;
 
 /// The whole of it.
@@ -45,7 +45,21 @@ impl Fault {
         fault.what.check()?;
         fault.scope.check()?;
         fault.when.check()?;
+        fault.check_members()?;
         Ok(fault)
+    }
+
+    /// Not every kind goes with every member.
+    fn check_members(&self) -> Result<(), String> {
+        let (has_operation, has_stream) = (self.scope.has_operation(), self.scope.has_stream());
+        if self.what.place() == Place::Server && (has_operation || has_stream) {
+            return Err("this kind is about the whole server, no operation and no stream".into());
+        }
+        if self.what == (What::Refuse {}) && self.when.count.is_none() {
+            let why = "the connection that would clear it is refused too";
+            return Err(format!("refuse needs a count: {why}"));
+        }
+        Ok(())
     }
 }
 

@@ -10,14 +10,17 @@ mod fault;
 pub(crate) mod page;
 pub(crate) mod requests;
 mod scope;
+mod shape;
 mod what;
 mod when;
+pub(crate) mod wire;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use active::Active;
 use fault::Fault;
+use what::What;
 
 use crate::lock::{read, write};
 
@@ -83,5 +86,10 @@ impl Faults {
         let active = read(&self.0.active);
         let meant = active.iter().filter(|active| is_meant(&active.fault));
         meant.filter(|active| active.fires()).cloned().collect()
+    }
+
+    /// Whether a new connection is refused.
+    pub(crate) fn refuse(&self) -> bool {
+        !self.fired(|fault| fault.what == What::Refuse {}).is_empty()
     }
 }

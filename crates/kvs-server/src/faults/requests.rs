@@ -8,13 +8,17 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http_body::Body as _;
 use kvs_protocol::api::{Operation, PutMedia};
 use serde_json::Value;
 use tokio::time::sleep;
 
 use super::active::Active;
 use super::fault::Fault;
-use super::what::What;
+use super::shape::{CutTimer, Direction, shaped};
+use super::what::{Place, What};
+use super::wire::Wire;
 use super::{Faults, answer};
 use crate::api::call::read_body;
 use crate::api::reply::Refusal;
@@ -29,7 +33,9 @@ pub(crate) async fn meet_faults(
     let Some(operation) = Operation::from_path(request.uri().path()) else {
         return next.run(request).await;
     };
-    let is_meant = |fault: &Fault| fault.scope.takes_operation(operation);
+    let is_meant = |fault: &Fault| {
+        fault.what.place() == Place::Request && fault.scope.takes_operation(operation)
+    };
     let (request, stream) = if faults.any(|fault| is_meant(fault) && fault.scope.has_stream()) {
         match find_stream(operation, request).await {
             Ok(found) => found,
@@ -65,7 +71,61 @@ async fn meet(fired: &[Arc<Active>], request: Request, next: Next) -> Response {
             return answer::response(*status, name.as_deref(), message.as_deref());
         }
     }
-    next.run(request).await
+    let wire = request.extensions().get::<Wire>().cloned();
+    match wire {
+        Some(wire) => shape(fired, &wire, request, next).await,
+        None => next.run(request).await,
+    }
+}
+
+/// Lets the request and its response through as far as the faults do.
+async fn shape(fired: &[Arc<Active>], wire: &Wire, request: Request, next: Next) -> Response {
+    let mut timers = Vec::new();
+    for active in fired {
+        if let What::Cut {
+            at_ms,
+            at_bytes: None,
+            how,
+            ..
+        } = active.fault.what
+        {
+            let Some(at_ms) = at_ms else {
+                wire.cut(how);
+                // It goes nowhere.
+                return Response::default();
+            };
+            let active = Arc::clone(active);
+            timers.push(CutTimer::start(active, at_ms, how, wire.clone()));
+        }
+    }
+    let of = |direction| fired.iter().filter(move |active| is_of(active, direction));
+    let (requests, responses): (Vec<_>, Vec<_>) = (
+        of(Direction::Request).cloned().collect(),
+        of(Direction::Response).cloned().collect(),
+    );
+    let request = if requests.is_empty() {
+        request
+    } else {
+        let whole = |body| shaped(body, Direction::Request, requests, wire.clone(), Vec::new());
+        request.map(whole)
+    };
+    let mut response = next.run(request).await;
+    if responses.is_empty() && timers.is_empty() {
+        return response;
+    }
+    // A body that is cut short is cut short of what was promised.
+    if let Some(bytes) = response.body().size_hint().exact() {
+        response.headers_mut().insert(CONTENT_LENGTH, bytes.into());
+    }
+    response.map(|body| shaped(body, Direction::Response, responses, wire.clone(), timers))
+}
+
+fn is_of(active: &Active, asked: Direction) -> bool {
+    match active.fault.what {
+        What::Stall { direction, .. } | What::Throttle { direction, .. } => direction == asked,
+        What::Cut { direction, .. } => direction == Some(asked),
+        _ => false,
+    }
 }
 
 /// The name of the stream that a request is about, if it names one.

@@ -34,6 +34,10 @@ impl Scope {
         }
     }
 
+    pub(super) fn has_operation(&self) -> bool {
+        self.operation.is_some()
+    }
+
     pub(super) fn has_stream(&self) -> bool {
         self.stream.is_some()
     }

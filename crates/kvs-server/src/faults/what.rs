@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::shape::Direction;
+use super::wire::How;
+
 /// No client waits longer than this for anything, 45 minutes being the age of a session.
 const MS_MAX: u64 = 60 * 60 * 1000;
 /// Longer than any message of the service.
@@ -24,9 +27,53 @@ pub(super) enum What {
     },
     /// A request waits before it is looked at.
     Delay { delay_ms: u64 },
+    /// A connection ends before anything is read from it.
+    Refuse {},
+    /// A request's connection ends: after a time, at a byte of a body, or else at once.
+    Cut {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_ms: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_bytes: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        direction: Option<Direction>,
+        #[serde(default)]
+        how: How,
+    },
+    /// A body goes no further than this byte.
+    Stall {
+        direction: Direction,
+        #[serde(default)]
+        at_bytes: u64,
+    },
+    /// A body goes slowly.
+    Throttle {
+        direction: Direction,
+        bytes_per_second: u64,
+    },
+}
+
+/// What a kind is about, and so which members of [`Scope`](super::scope::Scope) it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A request: both.
+    Request,
+    /// The server: none.
+    Server,
 }
 
 impl What {
+    pub(super) fn place(&self) -> Place {
+        match self {
+            Self::Answer { .. }
+            | Self::Delay { .. }
+            | Self::Cut { .. }
+            | Self::Stall { .. }
+            | Self::Throttle { .. } => Place::Request,
+            Self::Refuse {} => Place::Server,
+        }
+    }
+
     /// What makes no sense, if anything.
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
@@ -36,6 +83,21 @@ impl What {
                 message,
             } => answer(*status, name.as_deref(), message.as_deref()),
             Self::Delay { delay_ms } => ms("delay_ms", *delay_ms),
+            Self::Cut {
+                at_ms,
+                at_bytes,
+                direction,
+                ..
+            } => match (at_ms, at_bytes, direction) {
+                (Some(at_ms), None, None) => ms("at_ms", *at_ms),
+                (None, Some(_), Some(_)) | (None, None, None) => Ok(()),
+                _ => Err("cut takes at_ms, or at_bytes and direction, or none of them".into()),
+            },
+            Self::Throttle {
+                bytes_per_second: 0,
+                ..
+            } => Err("bytes_per_second is at least 1; a stall lets nothing through".into()),
+            Self::Stall { .. } | Self::Throttle { .. } | Self::Refuse {} => Ok(()),
         }
     }
 }

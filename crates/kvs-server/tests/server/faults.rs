@@ -122,14 +122,36 @@ async fn a_bad_fault_is_told_what_is_allowed() {
     for (fault, says) in [
         ("", "a fault is one JSON object"),
         ("[]", "a fault is one JSON object"),
-        ("{}", "expected `answer`"),
-        (r#"{"kind":"explode"}"#, "expected `answer`"),
+        ("{}", "expected one of `answer`, `delay`, "),
+        (
+            r#"{"kind":"explode"}"#,
+            "expected one of `answer`, `delay`, ",
+        ),
         (r#"{"kind":"delay"}"#, "missing field `delay_ms`"),
         (r#"{"kind":"delay","delay_ms":-1}"#, "expected u64"),
         (r#"{"kind":"delay","delay_ms":3600001}"#, "at most 3600000"),
         (
             r#"{"kind":"delay","delay_ms":1,"ms":1}"#,
             "unknown field `ms`, expected `delay_ms`; what any fault may have: operation, stream",
+        ),
+        (r#"{"kind":"refuse"}"#, "needs a count"),
+        (
+            r#"{"kind":"refuse","count":1,"stream":"cam"}"#,
+            "about the whole server",
+        ),
+        (
+            r#"{"kind":"cut","at_ms":1,"at_bytes":1}"#,
+            "at_ms, or at_bytes and direction, or none",
+        ),
+        (
+            r#"{"kind":"cut","at_bytes":1,"direction":"up"}"#,
+            "`request` or `response`",
+        ),
+        (r#"{"kind":"cut","how":"slowly"}"#, "`reset` or `close`"),
+        (r#"{"kind":"stall"}"#, "missing field `direction`"),
+        (
+            r#"{"kind":"throttle","direction":"request","bytes_per_second":0}"#,
+            "at least 1",
         ),
         (r#"{"kind":"answer"}"#, "a status, the name of"),
         (r#"{"kind":"answer","status":199}"#, "from 200 to 599"),
