@@ -17,6 +17,7 @@ use ring::rand::SystemRandom;
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 
+use crate::access::Access;
 use crate::api::reply::Refusal;
 use crate::api::{archived_media, control, media, pages};
 use crate::auth::Auth;
@@ -249,13 +250,15 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 /// Gives each request an id, and turns away what a foreign web page made a browser send.
 async fn every_request(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let id = ids::uuid(&app.random);
-    let span = tracing::info_span!("request", %id, path = request.uri().path());
+    let access = Access::begin(&id, &request);
+    let span = access.span();
+    let request = request.map(|body| access.count(body));
     let grant = app.hosts.origins().grant(&request);
     let preflight = grant.as_ref().and_then(Grant::preflight);
     let mut response = match (app.hosts.check(request.headers()), preflight) {
         (Ok(()), Some(preflight)) => preflight,
         (Ok(()), None) => next.run(request).instrument(span).await,
-        (Err(error), _) => Refusal::from(error).into_response(),
+        (Err(error), _) => span.in_scope(|| Refusal::from(error).into_response()),
     };
     if let Some(grant) = grant {
         grant.mark(response.headers_mut());
@@ -263,7 +266,7 @@ async fn every_request(State(app): State<Arc<App>>, request: Request, next: Next
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID_HEADER, id);
     }
-    response
+    access.follow(response)
 }
 
 async fn unknown_operation(request: Request) -> Refusal {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args, Parser};
+use clap::{ArgGroup, Args, Parser, ValueEnum};
 use commands::{Command, failed};
 use kvs_server::{ACCOUNT_ID, Config, Handle, REGION, Server, TlsFiles};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -25,6 +25,15 @@ struct Flags {
     command: Option<Command>,
     #[command(flatten)]
     serve: Serve,
+}
+
+/// Who reads the log.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum LogFormat {
+    /// People.
+    Text,
+    /// Machines: a JSON object a line.
+    Json,
 }
 
 #[derive(Debug, Args)]
@@ -72,6 +81,9 @@ struct Serve {
     /// Let web pages of this origin call a server without --credentials; may be given again.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allow_origins: Vec<String>,
+    /// For whom the log on stderr is written.
+    #[arg(long, value_enum, default_value = "text")]
+    log_format: LogFormat,
     /// Let whoever may administer the server make it fail: see docs/faults.md.
     #[arg(long)]
     enable_faults: bool,
@@ -102,10 +114,13 @@ impl Serve {
 fn main() -> ExitCode {
     let flags = Flags::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .init();
+        .with_writer(io::stderr);
+    match flags.serve.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),
+    }
     // A line in the log like any other, and not one of its own with a trace.
     std::panic::set_hook(Box::new(|panic| {
         let what = panic.to_string().replace('\n', " ");

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use kvs_protocol::FragmentParts;
 use tokio::task::spawn_blocking;
+use tracing::Span;
 
 use crate::store::{FragmentReader, Store, StoreError, StreamId, damaged};
 
@@ -11,8 +12,8 @@ pub(crate) async fn ask<T: Send + 'static>(
     store: &Store,
     question: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    let store = store.clone();
-    spawn_blocking(move || question(&store))
+    let (store, span) = (store.clone(), Span::current());
+    spawn_blocking(move || span.in_scope(|| question(&store)))
         .await
         .unwrap_or_else(|error| {
             Err(match error.is_panic() {
@@ -76,8 +77,9 @@ impl StoredFragment {
         let Some(mut reader) = self.reader.take() else {
             return Ok(None);
         };
+        let span = Span::current();
         let read = move || {
-            let chunk = reader.next_chunk();
+            let chunk = span.in_scope(|| reader.next_chunk());
             (reader, chunk)
         };
         let (reader, chunk) = spawn_blocking(read)

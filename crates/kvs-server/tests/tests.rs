@@ -24,6 +24,8 @@ mod harness;
 mod health;
 #[path = "server/leaving.rs"]
 mod leaving;
+#[path = "server/logging.rs"]
+mod logging;
 #[path = "server/memory.rs"]
 mod memory;
 #[path = "server/movie.rs"]

@@ -120,10 +120,11 @@ pub(crate) async fn get_data_endpoint(
 /// Whoever reads or writes a stream needs to know whether and where it is.
 fn authorize_read_or_write(caller: &Caller, stream: &StreamName) -> Result<(), ApiError> {
     let name = Some(stream.as_str());
-    if caller.allows(Action::Write, name) {
-        return Ok(());
-    }
-    caller.authorize(Action::Read, name)
+    let action = match caller.allows(Action::Write, name) {
+        true => Action::Write,
+        false => Action::Read,
+    };
+    caller.authorize(action, name)
 }
 
 impl App {

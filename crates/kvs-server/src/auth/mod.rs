@@ -16,6 +16,7 @@ use ring::digest::{SHA256, digest};
 use credentials_file::AccessKey;
 pub(crate) use credentials_file::Action;
 
+use crate::access;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::lock::{read, write};
@@ -106,6 +107,7 @@ impl Auth {
             let message = "The security token included in the request is invalid.";
             ApiError::new(ErrorKind::UnrecognizedClient, message)
         })?;
+        access::is_signed_by(id);
         Ok(Caller(Some(Arc::clone(key))))
     }
 }
@@ -143,6 +145,9 @@ impl Caller {
     /// NotAuthorizedException for a stream, and AccessDeniedException where no stream is named:
     /// so do the models of the operations.
     pub(crate) fn authorize(&self, action: Action, stream: Option<&str>) -> Result<(), ApiError> {
+        if let Some(stream) = stream {
+            access::is_about(stream);
+        }
         if self.allows(action, stream) {
             return Ok(());
         }

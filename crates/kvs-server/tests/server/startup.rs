@@ -182,7 +182,7 @@ fn what_is_less_safe_than_it_could_be_is_in_the_log() {
     );
 }
 
-fn tell(child: &Child, signal: &str) {
+pub(crate) fn tell(child: &Child, signal: &str) {
     let kill = Command::new("kill")
         .args([signal, &child.id().to_string()])
         .status();
