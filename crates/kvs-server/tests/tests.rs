@@ -14,6 +14,8 @@ mod control;
 mod durability;
 #[path = "server/faults.rs"]
 mod faults;
+#[path = "server/faults_acks.rs"]
+mod faults_acks;
 #[path = "server/faults_connection.rs"]
 mod faults_connection;
 #[path = "server/get_media.rs"]

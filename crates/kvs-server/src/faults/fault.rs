@@ -52,6 +52,9 @@ impl Fault {
     /// Not every kind goes with every member.
     fn check_members(&self) -> Result<(), String> {
         let (has_operation, has_stream) = (self.scope.has_operation(), self.scope.has_stream());
+        if self.what.place() == Place::Acks && has_operation {
+            return Err("this kind is about PutMedia: it takes a stream and no operation".into());
+        }
         if self.what.place() == Place::Server && (has_operation || has_stream) {
             return Err("this kind is about the whole server, no operation and no stream".into());
         }

@@ -4,6 +4,7 @@
 //! go wrong asks the set, [`Faults`], which of its faults fire: the router, a connection, a session's
 //! acks, the disk and the clock. A server without the flag has no set and asks nobody.
 
+pub(crate) mod acks;
 mod active;
 mod answer;
 mod fault;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::acks::Event;
 use super::shape::Direction;
 use super::wire::How;
 
@@ -11,6 +12,8 @@ const MS_MAX: u64 = 60 * 60 * 1000;
 const MESSAGE_BYTES_MAX: usize = 4096;
 /// Longer than any exception's name.
 const NAME_BYTES_MAX: usize = 128;
+/// The service's ids have four digits.
+const ACK_ERROR_ID_MAX: u32 = 9999;
 
 /// The kind and its members.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -51,6 +54,23 @@ pub(super) enum What {
         direction: Direction,
         bytes_per_second: u64,
     },
+    /// An ack does not come; without an event any ack.
+    AckDrop {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event: Option<Event>,
+    },
+    /// An ack comes late.
+    AckDelay {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event: Option<Event>,
+        delay_ms: u64,
+    },
+    /// A fragment ends its session with this error: the n-th of it, or without a number any.
+    AckError {
+        id: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fragment: Option<u64>,
+    },
 }
 
 /// What a kind is about, and so which members of [`Scope`](super::scope::Scope) it takes.
@@ -58,6 +78,8 @@ pub(super) enum What {
 pub(super) enum Place {
     /// A request: both.
     Request,
+    /// A PutMedia: the stream.
+    Acks,
     /// The server: none.
     Server,
 }
@@ -70,6 +92,7 @@ impl What {
             | Self::Cut { .. }
             | Self::Stall { .. }
             | Self::Throttle { .. } => Place::Request,
+            Self::AckDrop { .. } | Self::AckDelay { .. } | Self::AckError { .. } => Place::Acks,
             Self::Refuse {} => Place::Server,
         }
     }
@@ -82,7 +105,7 @@ impl What {
                 name,
                 message,
             } => answer(*status, name.as_deref(), message.as_deref()),
-            Self::Delay { delay_ms } => ms("delay_ms", *delay_ms),
+            Self::Delay { delay_ms } | Self::AckDelay { delay_ms, .. } => ms("delay_ms", *delay_ms),
             Self::Cut {
                 at_ms,
                 at_bytes,
@@ -97,7 +120,17 @@ impl What {
                 bytes_per_second: 0,
                 ..
             } => Err("bytes_per_second is at least 1; a stall lets nothing through".into()),
-            Self::Stall { .. } | Self::Throttle { .. } | Self::Refuse {} => Ok(()),
+            Self::AckError { id, .. } if !(1..=ACK_ERROR_ID_MAX).contains(id) => {
+                Err(format!("id is from 1 to {ACK_ERROR_ID_MAX}"))
+            }
+            Self::AckError {
+                fragment: Some(0), ..
+            } => Err("fragment counts from 1".into()),
+            Self::Stall { .. }
+            | Self::Throttle { .. }
+            | Self::Refuse {}
+            | Self::AckDrop { .. }
+            | Self::AckError { .. } => Ok(()),
         }
     }
 }

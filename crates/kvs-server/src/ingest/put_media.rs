@@ -10,8 +10,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::{Stream, StreamExt, stream};
 use http::HeaderValue;
 use http_body::Body as _;
 use kvs_protocol::api::{ProducerTimecodes, PutMedia};
@@ -23,6 +22,7 @@ use super::session::{Session, SessionSettings};
 use crate::api::reply::{Refusal, typed};
 use crate::app::App;
 use crate::auth::Action;
+use crate::faults::acks::{SessionFaults, meet_faults};
 use crate::stored::ask;
 
 /// Acks that wait for the client to take them. One that takes none is cut off by the connection.
@@ -58,13 +58,20 @@ pub(crate) async fn put_media(
             ProducerTimecodes::RelativeTo(start) => start.as_ms(),
         },
         acks: request.acks,
+        faults: app
+            .faults()
+            .map(|faults| SessionFaults::new(faults.clone(), stream.name.as_str())),
     };
     let first = poll_once(&mut body).await;
     let (acks, waiting) = mpsc::channel(ACKS_WAITING_MAX);
+    let lines = match settings.faults.clone() {
+        None => ack_body(in_order(waiting)),
+        Some(faults) => ack_body(meet_faults(waiting, faults)),
+    };
     let session = Session::new(Arc::clone(&app), live, place, settings, acks);
     // Its log lines carry the id of the request.
     tokio::spawn(session.run(body, first).in_current_span());
-    Ok(typed("application/json", ack_body(waiting)))
+    Ok(typed("application/json", lines))
 }
 
 /// Asks for the body without waiting for it.
@@ -86,11 +93,12 @@ async fn poll_once(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
     first
 }
 
+fn in_order(acks: mpsc::Receiver<Ack>) -> impl Stream<Item = Ack> + Send {
+    stream::unfold(acks, async |mut acks| Some((acks.recv().await?, acks)))
+}
+
 /// Every ack is a chunk of its own: AWS's clients read at most 1024 bytes at once.
-fn ack_body(acks: mpsc::Receiver<Ack>) -> Body {
-    let lines = stream::unfold(acks, async |mut acks| {
-        let line = Bytes::from(acks.recv().await?.to_line());
-        Some((Ok::<_, Infallible>(line), acks))
-    });
+fn ack_body(acks: impl Stream<Item = Ack> + Send + 'static) -> Body {
+    let lines = acks.map(|ack| Ok::<_, Infallible>(Bytes::from(ack.to_line())));
     Body::from_stream(lines.boxed())
 }

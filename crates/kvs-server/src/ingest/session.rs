@@ -17,6 +17,7 @@ use super::cutter::{Beginning, Cutter, Step};
 use super::deadlines::{Deadlines, IDLE_ACK_INTERVAL, STOP_GRACE};
 use super::fragment::Refused;
 use crate::app::App;
+use crate::faults::acks::SessionFaults;
 use crate::live::{Fragment, LiveStream, Session as Place};
 use crate::server::turned_true;
 use crate::store::{NewFragment, StoreError, StreamId};
@@ -38,6 +39,7 @@ pub(super) struct SessionSettings {
     pub(super) start_ms: u64,
     /// Whether the producer wants acks.
     pub(super) acks: bool,
+    pub(super) faults: Option<SessionFaults>,
 }
 
 /// The session itself.
@@ -297,7 +299,11 @@ impl Session {
             cluster_bytes: 0,
             share,
         });
-        Ok(())
+        let faults = self.settings.faults.as_mut();
+        match faults.and_then(SessionFaults::begin_fragment) {
+            Some(error) => Err(Refused::new(error, "a fault on purpose")),
+            None => Ok(()),
+        }
     }
 
     /// Gives the fragment its number and its place in the ring.

@@ -116,64 +116,76 @@ async fn there_are_at_most_64() {
     assert_eq!(list(address).await.len(), 64);
 }
 
+/// A fault that is refused, and what the refusal says.
+const BAD: &[(&str, &str)] = &[
+    ("", "a fault is one JSON object"),
+    ("[]", "a fault is one JSON object"),
+    ("{}", "expected one of `answer`, `delay`, "),
+    (
+        r#"{"kind":"explode"}"#,
+        "expected one of `answer`, `delay`, ",
+    ),
+    (r#"{"kind":"delay"}"#, "missing field `delay_ms`"),
+    (r#"{"kind":"delay","delay_ms":-1}"#, "expected u64"),
+    (r#"{"kind":"delay","delay_ms":3600001}"#, "at most 3600000"),
+    (
+        r#"{"kind":"delay","delay_ms":1,"ms":1}"#,
+        "unknown field `ms`, expected `delay_ms`; what any fault may have: operation, stream",
+    ),
+    (r#"{"kind":"refuse"}"#, "needs a count"),
+    (
+        r#"{"kind":"refuse","count":1,"stream":"cam"}"#,
+        "about the whole server",
+    ),
+    (
+        r#"{"kind":"cut","at_ms":1,"at_bytes":1}"#,
+        "at_ms, or at_bytes and direction, or none",
+    ),
+    (
+        r#"{"kind":"cut","at_bytes":1,"direction":"up"}"#,
+        "`request` or `response`",
+    ),
+    (r#"{"kind":"cut","how":"slowly"}"#, "`reset` or `close`"),
+    (
+        r#"{"kind":"ack_drop","operation":"PutMedia"}"#,
+        "a stream and no operation",
+    ),
+    (
+        r#"{"kind":"ack_drop","event":"LOST"}"#,
+        "`BUFFERING`, `RECEIVED`",
+    ),
+    (r#"{"kind":"ack_error","id":0}"#, "from 1 to 9999"),
+    (r#"{"kind":"stall"}"#, "missing field `direction`"),
+    (
+        r#"{"kind":"throttle","direction":"request","bytes_per_second":0}"#,
+        "at least 1",
+    ),
+    (r#"{"kind":"answer"}"#, "a status, the name of"),
+    (r#"{"kind":"answer","status":199}"#, "from 200 to 599"),
+    (r#"{"kind":"answer","name":"a\r\nb"}"#, "letters and digits"),
+    (
+        r#"{"kind":"answer","status":500,"operation":"Sing"}"#,
+        "operation is one of CreateStream, ",
+    ),
+    (
+        r#"{"kind":"answer","status":500,"stream":"a b"}"#,
+        "the name of a stream",
+    ),
+    (
+        r#"{"kind":"answer","status":500,"probability":1.5}"#,
+        "from 0 to 1",
+    ),
+    (r#"{"kind":"answer","status":500,"count":0}"#, "at least 1"),
+    (
+        r#"{"kind":"answer","status":500,"seed":1}"#,
+        "goes with probability",
+    ),
+];
+
 #[tokio::test]
 async fn a_bad_fault_is_told_what_is_allowed() {
     let server = start().await;
-    for (fault, says) in [
-        ("", "a fault is one JSON object"),
-        ("[]", "a fault is one JSON object"),
-        ("{}", "expected one of `answer`, `delay`, "),
-        (
-            r#"{"kind":"explode"}"#,
-            "expected one of `answer`, `delay`, ",
-        ),
-        (r#"{"kind":"delay"}"#, "missing field `delay_ms`"),
-        (r#"{"kind":"delay","delay_ms":-1}"#, "expected u64"),
-        (r#"{"kind":"delay","delay_ms":3600001}"#, "at most 3600000"),
-        (
-            r#"{"kind":"delay","delay_ms":1,"ms":1}"#,
-            "unknown field `ms`, expected `delay_ms`; what any fault may have: operation, stream",
-        ),
-        (r#"{"kind":"refuse"}"#, "needs a count"),
-        (
-            r#"{"kind":"refuse","count":1,"stream":"cam"}"#,
-            "about the whole server",
-        ),
-        (
-            r#"{"kind":"cut","at_ms":1,"at_bytes":1}"#,
-            "at_ms, or at_bytes and direction, or none",
-        ),
-        (
-            r#"{"kind":"cut","at_bytes":1,"direction":"up"}"#,
-            "`request` or `response`",
-        ),
-        (r#"{"kind":"cut","how":"slowly"}"#, "`reset` or `close`"),
-        (r#"{"kind":"stall"}"#, "missing field `direction`"),
-        (
-            r#"{"kind":"throttle","direction":"request","bytes_per_second":0}"#,
-            "at least 1",
-        ),
-        (r#"{"kind":"answer"}"#, "a status, the name of"),
-        (r#"{"kind":"answer","status":199}"#, "from 200 to 599"),
-        (r#"{"kind":"answer","name":"a\r\nb"}"#, "letters and digits"),
-        (
-            r#"{"kind":"answer","status":500,"operation":"Sing"}"#,
-            "operation is one of CreateStream, ",
-        ),
-        (
-            r#"{"kind":"answer","status":500,"stream":"a b"}"#,
-            "the name of a stream",
-        ),
-        (
-            r#"{"kind":"answer","status":500,"probability":1.5}"#,
-            "from 0 to 1",
-        ),
-        (r#"{"kind":"answer","status":500,"count":0}"#, "at least 1"),
-        (
-            r#"{"kind":"answer","status":500,"seed":1}"#,
-            "goes with probability",
-        ),
-    ] {
+    for (fault, says) in BAD {
         let reply = post(server.address(), FAULTS, fault).await;
         assert_eq!(reply.error(), "InvalidArgumentException", "{fault}");
         let said = reply.json()["Message"].to_string();
