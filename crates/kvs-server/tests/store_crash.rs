@@ -251,35 +251,6 @@ fn what_was_persisted_survives_failing_calls() {
     }
 }
 
-/// Persists a fragment, cuts the power, and says whether it is there.
-fn is_durable(ignore_sync_data: bool, seed: u64) -> bool {
-    let clock = clock();
-    let disk = SimulatedDisk::new(seed);
-    let store = open(&disk, &clock, seed).expect("it is new");
-    let stream = create(&store, "cam");
-    disk.ignore_sync_data(ignore_sync_data);
-    let persisted = append(&store, stream, 70_000).expect("PERSISTED");
-    let disk = disk.power_cut();
-    drop(store);
-    let store = open(&disk, &clock, seed).expect("it survives");
-    assert_eq!(store.check(true).expect("it can be checked"), []);
-    match read_all(&store, stream, persisted.number) {
-        Ok(read) => read == persisted.bytes,
-        Err(StoreError::NoFragment) => false,
-        Err(error) => panic!("{error}"),
-    }
-}
-
-#[test]
-fn a_persisted_fragment_is_there_because_of_the_sync() {
-    for seed in 0..20 {
-        assert!(is_durable(false, seed), "seed {seed}");
-    }
-    // Some disks would have written it of their own accord.
-    let lost = (0..20).filter(|seed| !is_durable(true, *seed)).count();
-    assert!(lost >= 5, "without syncs {lost} of 20 are lost");
-}
-
 #[test]
 fn a_failed_sync_is_not_retried_on_that_file() {
     let clock = clock();

@@ -5,17 +5,17 @@
 //! removed name. [`SimulatedDisk::power_cut`] draws from a seed what did. A failed `sync_data`
 //! forgets what was pending as real kernels do: a later success does not bring it back.
 
+mod file_state;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use self::file_state::{Change, FileState};
 use super::sparse::SparseBytes;
 use super::{Disk, DiskFile, DiskLock};
 use crate::lock::lock;
 use crate::store::random::SeededRandom;
-
-/// What a disk writes at once or not at all.
-const SECTOR_BYTES: usize = 512;
 
 type FileId = usize;
 
@@ -30,6 +30,15 @@ pub enum Fault {
     SyncError,
 }
 
+/// Which syncs do nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// The one of this number among all, from 0.
+    Number(usize),
+    /// All of one file or folder.
+    AllOf(String),
+}
+
 /// The disk; clones are the same disk.
 #[derive(Clone, Debug)]
 pub struct SimulatedDisk(Arc<Mutex<State>>);
@@ -40,7 +49,9 @@ struct State {
     calls: u64,
     fault: Option<(u64, Fault)>,
     dead: bool,
-    ignore_sync_data: bool,
+    /// What was synced, in order; folders end with a slash.
+    syncs: Vec<String>,
+    skipped: Option<Skip>,
     /// What it holds in all.
     capacity_bytes: u64,
     locked: bool,
@@ -53,74 +64,10 @@ struct State {
     pending_names: Vec<NameChange>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct FileState {
-    visible: SparseBytes,
-    durable: SparseBytes,
-    pending: Vec<Change>,
-    /// What was taken for it, written or not.
-    allocated_bytes: u64,
-}
-
-#[derive(Clone, Debug)]
-enum Change {
-    Write { offset: u64, bytes: Vec<u8> },
-    Punch { offset: u64, len: u64 },
-    SetLen(u64),
-}
-
 #[derive(Clone, Debug)]
 struct NameChange {
     /// The names that come or go together.
     names: Vec<(String, Option<FileId>)>,
-}
-
-impl FileState {
-    fn change(&mut self, change: Change) {
-        apply(&mut self.visible, &change);
-        self.pending.push(change);
-    }
-
-    /// All that is pending reaches the disk; what an earlier failure lost stays lost.
-    fn sync(&mut self) {
-        for change in std::mem::take(&mut self.pending) {
-            apply(&mut self.durable, &change);
-        }
-    }
-
-    /// Some of what is pending reaches the disk; the rest never will.
-    fn lose(&mut self, random: &SeededRandom) {
-        // All, nothing and any mixture are each worth a third of the tries.
-        let (keep_in, out_of) = [(1, 1), (0, 1), (1, 2)][random.below(3) as usize];
-        for change in std::mem::take(&mut self.pending) {
-            let keep = || random.below(out_of) < keep_in;
-            let Change::Write { offset, bytes } = &change else {
-                if keep() {
-                    apply(&mut self.durable, &change);
-                }
-                continue;
-            };
-            let mut at = *offset;
-            let mut rest = bytes.as_slice();
-            while !rest.is_empty() {
-                let room = SECTOR_BYTES - (at as usize % SECTOR_BYTES);
-                let (sector, tail) = rest.split_at(room.min(rest.len()));
-                if keep() {
-                    self.durable.write(at, sector);
-                }
-                at += sector.len() as u64;
-                rest = tail;
-            }
-        }
-    }
-}
-
-fn apply(bytes: &mut SparseBytes, change: &Change) {
-    match change {
-        Change::Write { offset, bytes: new } => bytes.write(*offset, new),
-        Change::Punch { offset, len } => bytes.punch(*offset, *len),
-        Change::SetLen(len) => bytes.set_len(*len),
-    }
 }
 
 fn rename_all(names: &mut BTreeMap<String, FileId>, change: &NameChange) {
@@ -143,7 +90,8 @@ impl State {
             calls: 0,
             fault: None,
             dead: false,
-            ignore_sync_data: false,
+            syncs: Vec::new(),
+            skipped: None,
             capacity_bytes: u64::MAX,
             locked: false,
             files: Vec::new(),
@@ -176,6 +124,17 @@ impl State {
             return Err(io::Error::other("simulated fault"));
         }
         Ok(())
+    }
+
+    /// Notes a sync; whether it is one that does nothing.
+    fn skips_sync(&mut self, path: String) -> bool {
+        let skips = match &self.skipped {
+            Some(Skip::Number(number)) => *number == self.syncs.len(),
+            Some(Skip::AllOf(all)) => *all == path,
+            None => false,
+        };
+        self.syncs.push(path);
+        skips
     }
 
     fn used_bytes(&self) -> u64 {
@@ -230,11 +189,17 @@ impl SimulatedDisk {
         state.fault = Some((state.calls + after, fault));
     }
 
-    /// Lets `sync_data` do nothing and say that it did: a store must not survive this.
-    pub fn ignore_sync_data(&self, ignore: bool) {
-        self.state().ignore_sync_data = ignore;
+    /// What has been synced, in order: the paths that the files were made under, and folders with a
+    /// slash at their end.
+    pub fn syncs(&self) -> Vec<String> {
+        self.state().syncs.clone()
     }
 
+    /// Lets syncs do nothing and say that they did: a store whose every sync is needed cannot
+    /// survive this.
+    pub fn skip_syncs(&self, skip: Skip) {
+        self.state().skipped = Some(skip);
+    }
     /// Leaves this much room; somebody else has taken the rest, or given it back.
     pub fn set_free_bytes(&self, bytes: u64) {
         let mut state = self.state();
@@ -329,7 +294,10 @@ impl Disk for SimulatedDisk {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let id = state.files.len();
-        state.files.push(FileState::default());
+        state.files.push(FileState {
+            path: path.to_owned(),
+            ..FileState::default()
+        });
         state.rename(NameChange {
             names: vec![(path.to_owned(), Some(id))],
         });
@@ -372,6 +340,9 @@ impl Disk for SimulatedDisk {
         let mut state = self.state();
         state.call(false)?;
         let path = path.trim_end_matches('/');
+        if state.skips_sync(format!("{path}/")) {
+            return Ok(());
+        }
         let pending = std::mem::take(&mut state.pending_names);
         for change in pending {
             if folder_of(&change.names[0].0) == path {
@@ -466,9 +437,11 @@ impl DiskFile for SimulatedFile {
         let mut state = self.disk.state();
         let state = &mut *state;
         let called = state.call(true);
+        let path = state.files[self.id].path.clone();
+        let skipped = called.is_ok() && state.skips_sync(path);
         let file = &mut state.files[self.id];
         match called {
-            Ok(()) if state.ignore_sync_data => {}
+            Ok(()) if skipped => {}
             Ok(()) => file.sync(),
             Err(error) => {
                 if !state.dead {
