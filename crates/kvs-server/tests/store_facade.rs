@@ -372,7 +372,7 @@ fn an_index_with_a_page_of_zeros_is_an_error_and_no_panic() {
     // As a file system may leave it that was not shut down.
     std::fs::write(&path, "").expect("writable");
     let error = open().expect_err("it cannot be made anew");
-    assert!(error.to_string().contains("backup"), "{error}");
+    assert!(error.to_string().contains("rebuild-index"), "{error}");
     assert!(key.exists());
     std::fs::write(&path, whole).expect("writable");
     open().expect("it is whole again");

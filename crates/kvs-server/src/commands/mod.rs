@@ -1,6 +1,8 @@
 //! The subcommands: tools for a data folder, beside the server.
 
 mod check;
+mod rebuild_index;
+mod show;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -14,6 +16,8 @@ use clap::{Args, Subcommand};
 pub(crate) enum Command {
     /// Look for damage in a data folder that no server uses. Exit code 1 if there is any.
     Check(check::Check),
+    /// Make the index of a data folder that no server uses again, and keep the old one.
+    RebuildIndex(rebuild_index::RebuildIndex),
 }
 
 impl Command {
@@ -21,6 +25,7 @@ impl Command {
     pub(crate) fn run(self) -> ExitCode {
         match self {
             Self::Check(check) => check.run(),
+            Self::RebuildIndex(rebuild) => rebuild.run(),
         }
     }
 }

@@ -54,18 +54,7 @@ fn create(engine: &mut Engine, new: NewStream) -> Result<Arc<Stream>, StoreError
             id,
             shared.random.as_ref(),
         )?;
-        let stream = Stream {
-            id,
-            name: new.name,
-            created_ms: shared.clock.now_ms(),
-            version: new.version,
-            retention_hours: new.retention_hours,
-            device_name: new.device_name,
-            media_type: new.media_type,
-            kms_key_id: new.kms_key_id,
-            tags: new.tags,
-            revision: 0,
-        };
+        let stream = Stream::new(id, shared.clock.now_ms(), new);
         stream_files::write(shared.disk.as_ref(), &stream)?;
         changes.put_stream(&stream)?;
         changes.reserve(

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use kvs_protocol::FragmentNumber;
 
-use super::disk::RealDisk;
 use super::error::StoreError;
 use super::index::{Row, Snapshot, Unproven};
 use super::record::BLOCK_BYTES;
@@ -83,16 +82,7 @@ pub fn check(
     master_key: Option<PathBuf>,
     full: bool,
 ) -> Result<Checked, StoreError> {
-    if data.is_file() {
-        return Err(StoreError::NotAFolder(data));
-    }
-    if !data.is_dir() {
-        return Err(StoreError::NoStore(data));
-    }
-    let disk = RealDisk::new(&data).map_err(StoreError::io(format::doing("open", &data)))?;
-    if !format::exists(&disk, &data)? {
-        return Err(StoreError::NoStore(data));
-    }
+    format::existing(&data)?;
     let config = StoreConfig {
         master_key,
         ..StoreConfig::on_disk(data)

@@ -12,5 +12,7 @@ pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<
 
 /// What is said of it.
 pub(crate) fn damaged() -> StoreError {
-    StoreError::Index("index.redb is damaged: put the data folder's backup in its place".into())
+    StoreError::Index(
+        "index.redb is damaged: make it again with kvs-server rebuild-index --data DIR".into(),
+    )
 }

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use super::config::StoreConfig;
 use super::error::StoreError;
+use super::format::INDEX_FILE;
 use super::index::{Changes, Row};
 use super::reclaim::Reclaim;
 use super::record::BLOCK_BYTES;
@@ -68,7 +69,7 @@ impl Engine {
 
     /// Makes streams, fragments and segments what the index and the disk say.
     fn open_index(&mut self) -> Result<(), StoreError> {
-        self.shared.open_index()?;
+        self.shared.open_index(INDEX_FILE)?;
         master::check(&self.shared)?;
         self.shared.load_streams()?;
         master::remember(&self.shared)?;

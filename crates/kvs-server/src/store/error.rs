@@ -63,6 +63,11 @@ pub enum StoreError {
     /// One stream's key is missing or damaged; the other streams are well.
     #[error("{0}")]
     StreamKey(String),
+    /// What it says is nowhere else while the index is made again.
+    #[error(
+        "{0} is damaged: put it back from a backup; without the file its stream would be left out"
+    )]
+    StreamFile(String),
     /// The data folder is held.
     #[error(
         "another kvs-server uses the data folder {}: stop it, or give this one another with --data",

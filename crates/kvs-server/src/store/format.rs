@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::disk::{self, Disk, DiskLock};
+use super::disk::{self, Disk, DiskLock, RealDisk};
 use super::error::StoreError;
 use super::index::Index;
 use super::keys::{KEYS, Key, MASTER_KEY_FILE};
@@ -59,6 +59,21 @@ pub(super) fn doing(what: &str, data: &Path) -> String {
     format!("{what} the data folder {}", data.display())
 }
 
+/// The disk of a data folder that a tool is to work on.
+pub(super) fn existing(data: &Path) -> Result<RealDisk, StoreError> {
+    if data.is_file() {
+        return Err(StoreError::NotAFolder(data.to_owned()));
+    }
+    if !data.is_dir() {
+        return Err(StoreError::NoStore(data.to_owned()));
+    }
+    let disk = RealDisk::new(data).map_err(StoreError::io(doing("open", data)))?;
+    match exists(&disk, data)? {
+        true => Ok(disk),
+        false => Err(StoreError::NoStore(data.to_owned())),
+    }
+}
+
 /// Whether a store is there; an error where it is one that we do not know.
 pub(super) fn exists(disk: &dyn Disk, data: &Path) -> Result<bool, StoreError> {
     let text = match disk::read_whole(disk, FORMAT_FILE) {
@@ -102,7 +117,7 @@ fn initialise(disk: &dyn Disk, master_key_mark: u64) -> Result<(), StoreError> {
     disk.create_dir(STREAMS).map_err(&making)?;
     // What an interrupted first start left.
     disk::unlink_if_there(disk, INDEX_FILE).map_err(&making)?;
-    Index::create(disk, master_key_mark)?;
+    Index::create(disk, INDEX_FILE, master_key_mark)?;
     disk.sync_dir("").map_err(&making)?;
     let text = format!("{FORMAT_LABEL}{FORMAT_VERSION}\n");
     disk::write_whole(disk, "", FORMAT_FILE, text.as_bytes()).map_err(making)

@@ -15,17 +15,23 @@ pub(super) fn check(shared: &Shared) -> Result<(), StoreError> {
 /// Remembers the master key of a folder of an earlier version, where it opens a stream's key or
 /// there is none. Where it opens none of some, it is not known to be the right one.
 pub(super) fn remember(shared: &Shared) -> Result<(), StoreError> {
-    if shared.snapshot()?.master_key_mark()?.is_some() {
+    if shared.snapshot()?.master_key_mark()?.is_some() || !check_opens(shared)? {
         return Ok(());
     }
+    let mark = shared.folder.master.mark();
+    shared.with_index(|index| index.change(true, |changes| changes.set_master_key_mark(mark)))
+}
+
+/// Whether the master key opens a stream's key, or there is no stream; an error where it opens none
+/// of the keys that are there.
+pub(super) fn check_opens(shared: &Shared) -> Result<bool, StoreError> {
     let (streams, broken) = (shared.streams().len(), shared.key_errors().len());
     if streams > 0 && broken == streams {
         // Keys that are all missing say nothing of the one that wrapped them.
         let none = keys::names(shared.disk.as_ref())?.is_empty();
-        return if none { Ok(()) } else { Err(wrong()) };
+        return if none { Ok(false) } else { Err(wrong()) };
     }
-    let mark = shared.folder.master.mark();
-    shared.with_index(|index| index.change(true, |changes| changes.set_master_key_mark(mark)))
+    Ok(true)
 }
 
 fn wrong() -> StoreError {

@@ -20,9 +20,11 @@ mod health;
 mod index;
 mod keys;
 mod master;
+mod progress;
 mod query;
 pub mod random;
 mod reader;
+mod rebuild;
 mod reclaim;
 mod record;
 mod recovery;
@@ -60,7 +62,9 @@ pub use check::{Checked, Invariant, Violation, check};
 pub use config::{MEMORY_BYTES_MAX, SEGMENT_BYTES, StoreConfig};
 pub use error::StoreError;
 pub use fragment::{FragmentInfo, NewFragment, Page, Query, RECORD_BYTES_MAX, TimeOrigin};
+pub use progress::Progress;
 pub use reader::FragmentReader;
+pub use rebuild::{Rebuilt, rebuild_index, rebuild_index_on};
 pub use stream::{NewStream, Stream, StreamId};
 
 /// What waits to be written: two of the largest records and more, and what a disk takes in half a

@@ -12,12 +12,14 @@ use super::state::Shared;
 
 /// What recovery found that the index does not know.
 #[derive(Default)]
-struct Found {
-    rows: Vec<Row>,
+pub(super) struct Found {
+    pub(super) rows: Vec<Row>,
     /// Of streams whose key is away.
-    unproven: Vec<Unproven>,
+    pub(super) unproven: Vec<Unproven>,
     /// Those of an earlier start whose key is back, or whose stream is gone.
     settled: Vec<Unproven>,
+    /// The highest id of a stream, deleted or not, that a record was of.
+    pub(super) stream_max: u32,
 }
 
 /// Gives a row to every whole record behind the checkpoint, and cuts what is torn off the ends of
@@ -79,7 +81,7 @@ impl Found {
         !(self.rows.is_empty() && self.unproven.is_empty() && self.settled.is_empty())
     }
 
-    fn commit(&self, changes: &mut Changes<'_>) -> Result<(), StoreError> {
+    pub(super) fn commit(&self, changes: &mut Changes<'_>) -> Result<(), StoreError> {
         let settled = self.settled.iter();
         { settled }.try_for_each(|settled| changes.remove_unproven(settled))?;
         let unproven = self.unproven.iter();
@@ -121,20 +123,40 @@ fn settle(shared: &Shared, unproven: Unproven, found: &mut Found) -> io::Result<
 fn recover_segment(shared: &Shared, from: Place, found: &mut Found) -> io::Result<()> {
     let file = shared.disk.open(&segments::path(from.segment))?;
     let before = found.rows.len() + found.unproven.len();
+    let end = find_records(shared, file.as_ref(), from, found)?;
+    let end = u64::from(end) * BLOCK_BYTES;
+    if file.len()? > end {
+        file.set_len(end)?;
+    }
+    if found.rows.len() + found.unproven.len() > before {
+        // After a kill the bytes may be in the page cache alone, and a row makes a promise.
+        file.sync_data()?;
+    }
+    Ok(())
+}
+
+/// Finds the whole records of a segment from a place on. Answers where the last of them ends.
+pub(super) fn find_records(
+    shared: &Shared,
+    file: &dyn DiskFile,
+    from: Place,
+    found: &mut Found,
+) -> io::Result<u32> {
     let mut end = from.block;
-    let mut scan = Scan::new(file.as_ref(), from.block)?;
+    let mut scan = Scan::new(file, from.block)?;
     while let Some(record) = scan.next() {
         let (block, header) = record?;
         let place = Place {
             segment: from.segment,
             block,
         };
+        found.stream_max = found.stream_max.max(header.facts.stream.0);
         // Records of a deleted stream are garbage, but what lies behind them may not be.
         let Ok(stream) = shared.stream(header.facts.stream) else {
             continue;
         };
         match stream.key() {
-            Ok(key) if authenticates(file.as_ref(), place, &header, key)? => {
+            Ok(key) if authenticates(file, place, &header, key)? => {
                 found.rows.push(Row::new(&header, place));
                 end = block + header.facts.blocks();
             }
@@ -150,15 +172,7 @@ fn recover_segment(shared: &Shared, from: Place, found: &mut Found) -> io::Resul
             }
         }
     }
-    let end = u64::from(end) * BLOCK_BYTES;
-    if file.len()? > end {
-        file.set_len(end)?;
-    }
-    if found.rows.len() + found.unproven.len() > before {
-        // After a kill the bytes may be in the page cache alone, and a row makes a promise.
-        file.sync_data()?;
-    }
-    Ok(())
+    Ok(end)
 }
 
 /// Whether every chunk of a record is what was sealed.

@@ -126,13 +126,18 @@ impl Shared {
         self.with_index(Index::snapshot)
     }
 
-    /// Opens the index, in place of one that has failed.
-    pub(super) fn open_index(&self) -> Result<(), StoreError> {
+    /// Opens the index of this file, in place of one that has failed.
+    pub(super) fn open_index(&self, path: &str) -> Result<(), StoreError> {
         let mut index = write(&self.index);
         // The old one lets go of the file first.
         *index = None;
-        *index = Some(Index::open(self.disk.as_ref())?);
+        *index = Some(Index::open(self.disk.as_ref(), path)?);
         Ok(())
+    }
+
+    /// Lets go of the index's file.
+    pub(super) fn close_index(&self) {
+        *write(&self.index) = None;
     }
 
     /// Makes the streams in memory those of the index.

@@ -32,6 +32,28 @@ pub struct Stream {
     /// How often it was changed; the store counts.
     #[serde(default)]
     pub revision: u32,
+    /// The numbers of its fragments go on behind this one at least; the store's own.
+    #[serde(default)]
+    pub numbers_from: u64,
+}
+
+impl Stream {
+    /// A stream that begins.
+    pub(super) fn new(id: StreamId, created_ms: u64, new: NewStream) -> Self {
+        Self {
+            id,
+            name: new.name,
+            created_ms,
+            version: new.version,
+            retention_hours: new.retention_hours,
+            device_name: new.device_name,
+            media_type: new.media_type,
+            kms_key_id: new.kms_key_id,
+            tags: new.tags,
+            revision: 0,
+            numbers_from: 0,
+        }
+    }
 }
 
 /// A stream to be made.

@@ -133,6 +133,37 @@ pub(super) fn check(disk: &dyn Disk, streams: &[Arc<Stream>]) -> Result<Vec<Stri
     Ok(wrong)
 }
 
+/// What the files say when there is no index.
+#[derive(Default)]
+pub(super) struct Filed {
+    /// The streams, each as its highest revision says.
+    pub(super) streams: BTreeMap<StreamId, Stream>,
+    /// Streams whose deletion had begun.
+    pub(super) deleted: BTreeSet<StreamId>,
+}
+
+/// Reads all files. One that is damaged is an error: without it the stream would be gone.
+pub(super) fn load_all(disk: &dyn Disk) -> Result<Filed, StoreError> {
+    let mut filed = Filed::default();
+    let mut names = list(disk)?;
+    // Of a stream with two files the one of the later revision comes later.
+    names.sort_unstable();
+    for name in names {
+        filed.deleted.extend(parse_deleted(&name));
+        let Some((id, _)) = parse_name(&name) else {
+            continue;
+        };
+        let path = path(&name);
+        let bytes = disk::read_whole(disk, &path)
+            .map_err(StoreError::io(format!("read the stream's file {path}")))?;
+        let stream = from_bytes(&bytes).filter(|stream| stream.id == id);
+        let stream = stream.ok_or(StoreError::StreamFile(path))?;
+        filed.streams.insert(id, stream);
+    }
+    filed.streams.retain(|id, _| !filed.deleted.contains(id));
+    Ok(filed)
+}
+
 /// The names in the folder, which is made in a data folder of an earlier version.
 fn list(disk: &dyn Disk) -> Result<Vec<String>, StoreError> {
     let listed = match disk.list(STREAMS) {

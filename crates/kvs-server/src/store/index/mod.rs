@@ -13,7 +13,6 @@ use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 use super::damage::damaged;
 use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
-use super::format::INDEX_FILE;
 use backend::Backend;
 
 pub(super) use read::{PASSED_ROWS_MAX, Snapshot};
@@ -60,9 +59,13 @@ impl std::fmt::Debug for Index {
 
 impl Index {
     /// Makes an empty index, durably. One that an interrupted start left must be gone.
-    pub(super) fn create(disk: &dyn Disk, master_key_mark: u64) -> Result<(), StoreError> {
+    pub(super) fn create(
+        disk: &dyn Disk,
+        path: &str,
+        master_key_mark: u64,
+    ) -> Result<(), StoreError> {
         let file = disk
-            .create(INDEX_FILE)
+            .create(path)
             .map_err(StoreError::io("make the index"))?;
         Self::in_file(file)?.change(true, |changes| {
             changes.make_tables()?;
@@ -72,9 +75,10 @@ impl Index {
 
     /// Opens the index. One without tables is damaged: made anew over what there is, it would say
     /// that all of that is garbage.
-    pub(super) fn open(disk: &dyn Disk) -> Result<Self, StoreError> {
-        let opening = StoreError::io("open the index");
-        let file = disk.open(INDEX_FILE).map_err(&opening)?;
+    pub(super) fn open(disk: &dyn Disk, path: &str) -> Result<Self, StoreError> {
+        let missing = "open index.redb (kvs-server rebuild-index --data DIR makes it again)";
+        let opening = StoreError::io(missing);
+        let file = disk.open(path).map_err(&opening)?;
         if file.len().map_err(&opening)? == 0 {
             return Err(damaged());
         }

@@ -118,6 +118,13 @@ impl<'t> Changes<'t> {
         Ok(StreamId(id))
     }
 
+    /// No stream below this id is made any more.
+    pub(in crate::store) fn set_next_stream(&mut self, id: u64) -> Result<(), StoreError> {
+        let mut table = self.transaction.open_table(SINGLE)?;
+        table.insert(NEXT_STREAM, id)?;
+        Ok(())
+    }
+
     pub(in crate::store) fn put_stream(&mut self, stream: &Stream) -> Result<(), StoreError> {
         let json = serde_json::to_vec(stream).map_err(|e| StoreError::Index(e.to_string()))?;
         self.transaction
