@@ -9,9 +9,9 @@ use std::sync::{Arc, RwLock};
 
 use http::HeaderMap;
 use http::request::Parts;
-use kvs_protocol::sigv4::{self, Payload, Scope, Secret, SignedRequest};
+use kvs_protocol::sigv4::{self, Payload, Scope, SignedRequest};
 use kvs_protocol::{ApiError, ErrorKind, Timestamp};
-use ring::digest::{SHA256, digest};
+use ring::hmac;
 
 use credentials_file::AccessKey;
 pub(crate) use credentials_file::Action;
@@ -161,16 +161,16 @@ impl Caller {
     }
 }
 
-/// A key with a session token needs it, signed or not. Compared by hash, which takes as long for
-/// a wrong byte at the front as for one at the end.
+/// A key with a session token needs it, signed or not. Compared by their hashes under the key's
+/// secret, in constant time.
 fn token_is_right(key: &AccessKey, headers: &HeaderMap) -> bool {
-    key.session_token
-        .as_ref()
-        .map(Secret::expose)
-        .is_none_or(|token| {
-            let sent = headers
-                .get(SECURITY_TOKEN_HEADER)
-                .map_or(&b""[..], |sent| sent.as_bytes());
-            digest(&SHA256, sent).as_ref() == digest(&SHA256, token.as_bytes()).as_ref()
-        })
+    let Some(token) = &key.session_token else {
+        return true;
+    };
+    let Some(sent) = headers.get(SECURITY_TOKEN_HEADER) else {
+        return false;
+    };
+    let hash = hmac::Key::new(hmac::HMAC_SHA256, key.secret.expose().as_bytes());
+    let expected = hmac::sign(&hash, token.expose().as_bytes());
+    hmac::verify(&hash, sent.as_bytes(), expected.as_ref()).is_ok()
 }
