@@ -24,6 +24,8 @@ use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::cors::Grant;
+use crate::faults::clock::FaultClock;
+use crate::faults::disk::FaultDisk;
 use crate::faults::requests::meet_faults;
 use crate::faults::{self, Faults};
 use crate::host::Hosts;
@@ -54,12 +56,17 @@ pub(crate) struct App {
 impl App {
     /// Reads the credentials and opens the store.
     pub(crate) fn open(
-        config: Config,
+        mut config: Config,
         address: SocketAddr,
         stopping: watch::Receiver<bool>,
         running: mpsc::Sender<Infallible>,
     ) -> Result<Arc<Self>, StartError> {
+        // Before the clock may be stepped: else no signature would be left that steps it back.
         let auth = Arc::new(Auth::open(&config)?);
+        let faults = config.faults.then(Faults::default);
+        if let Some(faults) = &faults {
+            config.clock = Arc::new(FaultClock::new(config.clock, faults.clone()));
+        }
         let hosts = Hosts::new(&config, address)?;
         let region = region(&config)?;
         let default_key = default_key(&config)?;
@@ -71,7 +78,13 @@ impl App {
             master_key: config.master_key.clone(),
             ..place
         };
-        let mut store = Store::open(&place, Arc::clone(&config.clock))?;
+        let mut store =
+            Store::open_wrapped(&place, Arc::clone(&config.clock), |disk| {
+                match faults.clone() {
+                    None => disk,
+                    Some(faults) => Arc::new(FaultDisk::new(disk, faults)),
+                }
+            })?;
         store.tell_when_closed(running);
         Ok(Arc::new(Self {
             auth,
@@ -82,7 +95,7 @@ impl App {
             region,
             default_key,
             random: SystemRandom::new(),
-            faults: config.faults.then(Faults::default),
+            faults,
             config,
             stopping,
         }))

@@ -18,6 +18,8 @@ mod faults;
 mod faults_acks;
 #[path = "server/faults_connection.rs"]
 mod faults_connection;
+#[path = "server/faults_disk.rs"]
+mod faults_disk;
 #[path = "server/get_media.rs"]
 mod get_media;
 #[path = "server/harness.rs"]

@@ -58,6 +58,9 @@ impl Fault {
         if self.what.place() == Place::Server && (has_operation || has_stream) {
             return Err("this kind is about the whole server, no operation and no stream".into());
         }
+        if matches!(self.what, What::ClockStep { .. }) && self.when != When::default() {
+            return Err("a clock_step holds until it is cleared: no after, count and so on".into());
+        }
         if self.what == (What::Refuse {}) && self.when.count.is_none() {
             let why = "the connection that would clear it is refused too";
             return Err(format!("refuse needs a count: {why}"));

@@ -7,6 +7,8 @@
 pub(crate) mod acks;
 mod active;
 mod answer;
+pub(crate) mod clock;
+pub(crate) mod disk;
 mod fault;
 pub(crate) mod page;
 pub(crate) mod requests;
@@ -52,7 +54,12 @@ impl Faults {
             return Err(TooMany);
         }
         let id = self.0.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        active.push(Arc::new(Active::new(id, fault)));
+        let fault = Active::new(id, fault);
+        if matches!(fault.fault.what, What::ClockStep { .. }) {
+            // Its one occasion.
+            fault.fires();
+        }
+        active.push(Arc::new(fault));
         Ok(id)
     }
 

@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::acks::Event;
+use super::disk::DiskCall;
 use super::shape::Direction;
 use super::wire::How;
 
 /// No client waits longer than this for anything, 45 minutes being the age of a session.
 const MS_MAX: u64 = 60 * 60 * 1000;
+/// A hundred years: from today to 1970 and as far beyond.
+const STEP_MS_MAX: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 /// Longer than any message of the service.
 const MESSAGE_BYTES_MAX: usize = 4096;
 /// Longer than any exception's name.
@@ -71,6 +74,14 @@ pub(super) enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fragment: Option<u64>,
     },
+    /// The disk has no room.
+    DiskFull {},
+    /// A call of the disk fails.
+    DiskError { call: DiskCall },
+    /// A call of the disk takes so much longer.
+    DiskDelay { call: DiskCall, delay_ms: u64 },
+    /// The wall clock is so far off as long as the fault is there.
+    ClockStep { by_ms: i64 },
 }
 
 /// What a kind is about, and so which members of [`Scope`](super::scope::Scope) it takes.
@@ -93,7 +104,11 @@ impl What {
             | Self::Stall { .. }
             | Self::Throttle { .. } => Place::Request,
             Self::AckDrop { .. } | Self::AckDelay { .. } | Self::AckError { .. } => Place::Acks,
-            Self::Refuse {} => Place::Server,
+            Self::Refuse {}
+            | Self::DiskFull {}
+            | Self::DiskError { .. }
+            | Self::DiskDelay { .. }
+            | Self::ClockStep { .. } => Place::Server,
         }
     }
 
@@ -105,7 +120,12 @@ impl What {
                 name,
                 message,
             } => answer(*status, name.as_deref(), message.as_deref()),
-            Self::Delay { delay_ms } | Self::AckDelay { delay_ms, .. } => ms("delay_ms", *delay_ms),
+            Self::Delay { delay_ms }
+            | Self::AckDelay { delay_ms, .. }
+            | Self::DiskDelay { delay_ms, .. } => ms("delay_ms", *delay_ms),
+            Self::ClockStep { by_ms } if by_ms.unsigned_abs() > STEP_MS_MAX => {
+                Err(format!("by_ms is from -{STEP_MS_MAX} to {STEP_MS_MAX}"))
+            }
             Self::Cut {
                 at_ms,
                 at_bytes,
@@ -130,7 +150,10 @@ impl What {
             | Self::Throttle { .. }
             | Self::Refuse {}
             | Self::AckDrop { .. }
-            | Self::AckError { .. } => Ok(()),
+            | Self::AckError { .. }
+            | Self::DiskFull {}
+            | Self::DiskError { .. }
+            | Self::ClockStep { .. } => Ok(()),
         }
     }
 }

@@ -97,6 +97,15 @@ pub struct Hold(#[allow(dead_code)] SyncSender<()>);
 impl Store {
     /// Opens the store, recovering what a crash left. Blocks.
     pub fn open(config: &StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        Self::open_wrapped(config, clock, |disk| disk)
+    }
+
+    /// The same on what `wrap` makes of the disk.
+    pub(crate) fn open_wrapped(
+        config: &StoreConfig,
+        clock: Arc<dyn Clock>,
+        wrap: impl FnOnce(Arc<dyn Disk>) -> Arc<dyn Disk>,
+    ) -> Result<Self, StoreError> {
         let disk: Arc<dyn Disk> = match &config.data {
             None => Arc::new(MemoryDisk::new()),
             Some(data) if data.is_file() => return Err(StoreError::NotAFolder(data.clone())),
@@ -105,7 +114,7 @@ impl Store {
                 Arc::new(RealDisk::new(data).map_err(StoreError::io(doing))?)
             }
         };
-        Self::open_on(config, disk, clock, Arc::new(SystemRandom::new()))
+        Self::open_on(config, wrap(disk), clock, Arc::new(SystemRandom::new()))
     }
 
     /// Opens a store on a disk of the caller's, with its randomness. Blocks.

@@ -155,6 +155,22 @@ const BAD: &[(&str, &str)] = &[
         "`BUFFERING`, `RECEIVED`",
     ),
     (r#"{"kind":"ack_error","id":0}"#, "from 1 to 9999"),
+    (
+        r#"{"kind":"disk_error","call":"sing"}"#,
+        "`read`, `write`, `sync`",
+    ),
+    (
+        r#"{"kind":"disk_full","stream":"cam"}"#,
+        "about the whole server",
+    ),
+    (
+        r#"{"kind":"clock_step","by_ms":1,"count":1}"#,
+        "holds until it is cleared",
+    ),
+    (
+        r#"{"kind":"clock_step","by_ms":-9000000000000}"#,
+        "by_ms is from",
+    ),
     (r#"{"kind":"stall"}"#, "missing field `direction`"),
     (
         r#"{"kind":"throttle","direction":"request","bytes_per_second":0}"#,
