@@ -44,6 +44,8 @@ mod random;
 mod read;
 #[path = "server/recordings.rs"]
 mod recordings;
+#[path = "server/rights.rs"]
+mod rights;
 #[path = "server/signatures.rs"]
 mod signatures;
 #[path = "server/signing.rs"]
