@@ -2,6 +2,7 @@
 
 mod check;
 mod rebuild_index;
+mod rotate_key;
 mod show;
 
 use std::error::Error;
@@ -18,6 +19,8 @@ pub(crate) enum Command {
     Check(check::Check),
     /// Make the index of a data folder that no server uses again, and keep the old one.
     RebuildIndex(rebuild_index::RebuildIndex),
+    /// Exchange the master key of a data folder that no server uses.
+    RotateKey(rotate_key::RotateKey),
 }
 
 impl Command {
@@ -26,6 +29,7 @@ impl Command {
         match self {
             Self::Check(check) => check.run(),
             Self::RebuildIndex(rebuild) => rebuild.run(),
+            Self::RotateKey(rotate) => rotate.run(),
         }
     }
 }

@@ -18,7 +18,7 @@ use super::segments::{self, Place, Tail};
 use super::state::Shared;
 use super::stream::StreamId;
 use super::writer::{Append, Group, Reserve};
-use super::{acts, damage, evict, master, recovery};
+use super::{acts, damage, evict, master, recovery, rotate};
 
 /// So much a start after a crash has to read again, and so seldom the index is synced.
 pub(super) const CHECKPOINT_MS: u64 = 1000;
@@ -71,6 +71,7 @@ impl Engine {
     fn open_index(&mut self) -> Result<(), StoreError> {
         self.shared.open_index(INDEX_FILE)?;
         master::check(&self.shared)?;
+        rotate::settle(&self.shared, &self.shared.folder.master)?;
         self.shared.load_streams()?;
         master::remember(&self.shared)?;
         let next = recovery::recover(&self.shared)?;

@@ -8,6 +8,7 @@ use super::error::StoreError;
 use super::index::Index;
 use super::keys::{KEYS, Key, MASTER_KEY_FILE};
 use super::random::Random;
+use super::rotate;
 use super::segments::SEGMENTS;
 use super::stream_files::STREAMS;
 
@@ -124,6 +125,7 @@ fn initialise(disk: &dyn Disk, master_key_mark: u64) -> Result<(), StoreError> {
 }
 
 fn own_master_key(disk: &dyn Disk, exists: bool, random: &dyn Random) -> Result<Key, StoreError> {
+    rotate::settle_own(disk)?;
     match disk::read_whole(disk, MASTER_KEY_FILE) {
         Ok(text) => parse_key(&text, MASTER_KEY_FILE),
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -143,7 +145,7 @@ fn own_master_key(disk: &dyn Disk, exists: bool, random: &dyn Random) -> Result<
 }
 
 /// The one file that the store reads and that may lie outside the data folder.
-fn read_key_file(path: &Path) -> Result<Key, StoreError> {
+pub(super) fn read_key_file(path: &Path) -> Result<Key, StoreError> {
     let name = path.display().to_string();
     let text = std::fs::read(path).map_err(StoreError::io(format!("read the key {name}")))?;
     parse_key(&text, &name)

@@ -7,7 +7,7 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, Salt};
 use zeroize::Zeroize;
 
-use super::disk::{self, Disk};
+use super::disk::{self, Disk, DiskFile};
 use super::error::StoreError;
 use super::random::Random;
 use super::record::TAG_BYTES;
@@ -98,7 +98,7 @@ impl Key {
     }
 
     /// A stream's key as its file holds it, wrapped by this one.
-    fn wrap(&self, stream: StreamId, key: &Self, random: &dyn Random) -> Vec<u8> {
+    pub(super) fn wrap(&self, stream: StreamId, key: &Self, random: &dyn Random) -> Vec<u8> {
         let mut salt = [0; SALT_BYTES];
         random.fill(&mut salt);
         let mut bytes = Vec::with_capacity(WRAPPED_BYTES);
@@ -117,7 +117,7 @@ impl Key {
     }
 
     /// The key in a file that `wrap` made of this stream's key, under this master key.
-    fn unwrap(&self, stream: StreamId, bytes: &[u8]) -> Option<Self> {
+    pub(super) fn unwrap(&self, stream: StreamId, bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; WRAPPED_BYTES] = bytes.try_into().ok()?;
         let (clear, sealed) = bytes.split_at(WRAPPED_CLEAR_BYTES);
         if clear[..8] != WRAPPED_MAGIC || clear[8..12] != stream.0.to_le_bytes() {
@@ -144,7 +144,7 @@ fn file_name(stream: StreamId) -> String {
     format!("{:08x}", stream.0)
 }
 
-fn path(stream: StreamId) -> String {
+pub(super) fn path(stream: StreamId) -> String {
     format!("{KEYS}/{}", file_name(stream))
 }
 
@@ -183,18 +183,25 @@ pub(super) fn load(disk: &dyn Disk, master: &Key, stream: StreamId) -> Result<Ke
 /// Overwrites a stream's key, then takes its file away, both durably. No key is no error: this is
 /// also how an interrupted destruction is ended.
 pub(super) fn destroy(disk: &dyn Disk, stream: StreamId) -> Result<(), StoreError> {
-    destroy_file(disk, &path(stream)).map_err(StoreError::io("destroy a stream's key"))
+    destroy_file(disk, &path(stream))
+        .and_then(|()| disk.sync_dir(KEYS))
+        .map_err(StoreError::io("destroy a stream's key"))
 }
 
-fn destroy_file(disk: &dyn Disk, path: &str) -> io::Result<()> {
+/// Overwrites a file and unlinks it, durably when its folder is synced.
+pub(super) fn destroy_file(disk: &dyn Disk, path: &str) -> io::Result<()> {
     let file = match disk.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         opened => opened?,
     };
+    overwrite(file.as_ref())?;
+    disk.unlink(path)
+}
+
+/// Zeros over all that a small file has, on the disk when this returns.
+pub(super) fn overwrite(file: &dyn DiskFile) -> io::Result<()> {
     file.write_at(0, &vec![0; file.len()? as usize])?;
-    file.sync_data()?;
-    disk.unlink(path)?;
-    disk.sync_dir(KEYS)
+    file.sync_data()
 }
 
 /// Destroys the keys that belong to no stream: of one half made, or half deleted. A file that has
@@ -208,6 +215,7 @@ pub(super) fn destroy_orphans(
         let orphan = |stream| whole.len() < name.len() || !exists(stream);
         if stream_of(whole).is_some_and(orphan) {
             destroy_file(disk, &format!("{KEYS}/{name}"))
+                .and_then(|()| disk.sync_dir(KEYS))
                 .map_err(StoreError::io(format!("destroy {KEYS}/{name}")))?;
         }
     }

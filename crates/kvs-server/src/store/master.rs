@@ -35,7 +35,8 @@ pub(super) fn check_opens(shared: &Shared) -> Result<bool, StoreError> {
 }
 
 fn wrong() -> StoreError {
-    let what = "the master key is not the one that this data folder's keys were made with";
+    let what = "the master key is not the one that this data folder's keys were made with (after a \
+                rotation that is the new one)";
     StoreError::Key(format!("{what}: give the right one with --master-key"))
 }
 

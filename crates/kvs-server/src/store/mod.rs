@@ -29,6 +29,7 @@ mod reclaim;
 mod record;
 mod recovery;
 mod reserve;
+mod rotate;
 mod segments;
 mod state;
 mod stream;
@@ -65,6 +66,7 @@ pub use fragment::{FragmentInfo, NewFragment, Page, Query, RECORD_BYTES_MAX, Tim
 pub use progress::Progress;
 pub use reader::FragmentReader;
 pub use rebuild::{Rebuilt, rebuild_index, rebuild_index_on};
+pub use rotate::{Rotated, rotate_key, rotate_key_on};
 pub use stream::{NewStream, Stream, StreamId};
 
 /// What waits to be written: two of the largest records and more, and what a disk takes in half a

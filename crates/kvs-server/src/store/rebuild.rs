@@ -17,7 +17,7 @@ use super::segments::{self, Place};
 use super::state::Shared;
 use super::stream::{NewStream, Stream, StreamId};
 use super::stream_files::{self, Filed};
-use super::{damage, master};
+use super::{damage, master, rotate};
 use crate::clock::{Clock, SystemClock};
 
 /// Numbers may have been given out of which no record is left. So many are skipped: at a thousand
@@ -68,6 +68,7 @@ pub fn rebuild_index_on(
     let folder = format::open(disk.as_ref(), data, master_key, random.as_ref())?;
     let shared = Shared::new(disk, clock, random, folder);
     let disk = Arc::clone(&shared.disk);
+    rotate::check_none(disk.as_ref())?;
     let fresh = format!("{INDEX_FILE}{FRESH}");
     let making = StoreError::io("make the index again");
     disk::unlink_if_there(disk.as_ref(), &fresh).map_err(&making)?;
