@@ -32,6 +32,7 @@ use crate::host::Hosts;
 use crate::ids;
 use crate::ingest::{self, Budget};
 use crate::live::{Live, LiveSettings, LiveStream};
+use crate::metrics::Metrics;
 use crate::server::StartError;
 use crate::store::{Store, StoreConfig, StoreError, Stream};
 use crate::stored::ask;
@@ -44,6 +45,7 @@ pub(crate) struct App {
     hosts: Hosts,
     store: Store,
     live: Live,
+    metrics: Metrics,
     budget: Arc<Budget>,
     region: Region,
     default_key: KmsKeyId,
@@ -89,6 +91,7 @@ impl App {
         Ok(Arc::new(Self {
             auth,
             hosts,
+            metrics: Metrics::new(&store),
             store,
             live: Live::default(),
             budget: Budget::new(config.open_bytes_max),
@@ -115,6 +118,10 @@ impl App {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     pub(crate) fn budget(&self) -> &Arc<Budget> {
@@ -221,6 +228,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let router = Router::new()
         .route("/", get(pages::streams))
         .route("/healthz", get(pages::health))
+        .route("/metrics", get(pages::metrics))
         .route(path(Operation::CreateStream), post(control::create_stream))
         .route(
             path(Operation::DescribeStream),
@@ -263,6 +271,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 /// Gives each request an id, and turns away what a foreign web page made a browser send.
 async fn every_request(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let id = ids::uuid(&app.random);
+    let operation = Operation::from_path(request.uri().path());
     let access = Access::begin(&id, &request);
     let span = access.span();
     let request = request.map(|body| access.count(body));
@@ -279,6 +288,7 @@ async fn every_request(State(app): State<Arc<App>>, request: Request, next: Next
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID_HEADER, id);
     }
+    app.metrics.request(operation, response.status().as_u16());
     access.follow(response)
 }
 

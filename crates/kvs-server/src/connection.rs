@@ -75,6 +75,22 @@ impl OnlyReads {
     }
 }
 
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    /// Whether it is a program of this machine.
+    pub(crate) is_local: bool,
+}
+
+impl Peer {
+    fn of(socket: &TcpStream) -> Self {
+        let address = socket.peer_addr();
+        Self {
+            is_local: address.is_ok_and(|address| address.ip().to_canonical().is_loopback()),
+        }
+    }
+}
+
 /// A stream over a socket, which tells whether its client has left without reading from it.
 trait Client: AsyncRead + AsyncWrite + Unpin {
     fn socket(&self) -> &TcpStream;
@@ -140,15 +156,16 @@ pub(crate) async fn serve(
     stopping: watch::Receiver<bool>,
     faults: Option<Wire>,
 ) {
+    let peer = Peer::of(&socket);
     if let Err(error) = prepare(&socket) {
         tracing::debug!(%error, "a connection was gone before it began");
         return;
     }
     let Some(tls) = tls else {
-        return serve_http(socket, router, stopping, faults).await;
+        return serve_http(socket, peer, router, stopping, faults).await;
     };
     match timeout(HANDSHAKE_TIMEOUT, tls.accept(socket)).await {
-        Ok(Ok(stream)) => serve_http(stream, router, stopping, faults).await,
+        Ok(Ok(stream)) => serve_http(stream, peer, router, stopping, faults).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
@@ -156,6 +173,7 @@ pub(crate) async fn serve(
 
 async fn serve_http(
     io: impl Client,
+    peer: Peer,
     router: Router,
     mut stopping: watch::Receiver<bool>,
     faults: Option<Wire>,
@@ -166,6 +184,7 @@ async fn serve_http(
         let mut router = router.clone();
         only_reads.clear();
         request.extensions_mut().insert(only_reads.clone());
+        request.extensions_mut().insert(peer);
         if let Some(wire) = &faults {
             request.extensions_mut().insert(wire.clone());
         }

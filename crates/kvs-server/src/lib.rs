@@ -26,6 +26,7 @@ mod ids;
 mod ingest;
 mod live;
 mod lock;
+mod metrics;
 mod reader;
 mod server;
 pub mod store;

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::connection;
 use crate::faults::Faults;
 use crate::faults::wire::{Wire, reset_on_close};
+use crate::metrics::Present;
 use crate::store::StoreError;
 use crate::tls::Tls;
 
@@ -224,6 +225,7 @@ async fn accept(listener: TcpListener, tls: Option<Arc<Tls>>, app: Arc<App>) {
     let room = Arc::new(Semaphore::new(connections_max(file_limit())));
     let mut stopping = app.stopping();
     let faults = app.faults().cloned();
+    let connected = app.metrics().connections.clone();
     let router = app::router(app);
     // Dropped with this task, and every connection with it.
     let mut connections = JoinSet::new();
@@ -245,9 +247,10 @@ async fn accept(listener: TcpListener, tls: Option<Arc<Tls>>, app: Arc<App>) {
                 let tls = tls.as_ref().map(|tls| tls.acceptor());
                 let wire = faults.as_ref().map(|_| Wire::default());
                 let served = connection::serve(socket, tls, router.clone(), stopping.clone(), wire);
+                let present = Present::among(&connected);
                 connections.spawn(async move {
                     served.await;
-                    drop(place);
+                    drop((place, present));
                 });
             }
             Err(error) => {

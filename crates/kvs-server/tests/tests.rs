@@ -32,6 +32,8 @@ mod leaving;
 mod logging;
 #[path = "server/memory.rs"]
 mod memory;
+#[path = "server/metrics.rs"]
+mod metrics;
 #[path = "server/movie.rs"]
 mod movie;
 #[path = "server/origins.rs"]

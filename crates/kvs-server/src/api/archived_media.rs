@@ -17,6 +17,7 @@ use super::reply::{Refusal, json, media};
 use super::{chunk, page_token};
 use crate::app::App;
 use crate::auth::Action;
+use crate::metrics::Present;
 use crate::store::{FragmentInfo, Query, Store, StoreError, StreamId};
 use crate::stored::{StoredFragment, ask};
 
@@ -101,6 +102,7 @@ pub(crate) async fn get_media_for_fragment_list(
         return Err(ApiError::invalid_argument(message).into());
     }
     let chunks = ListChunks {
+        _present: Present::among(&app.metrics().readers),
         store: app.store().clone(),
         id,
         wanted,
@@ -132,6 +134,7 @@ struct ListChunks {
     /// Bytes that are to go out before the store is asked again.
     ready: VecDeque<Bytes>,
     open: Option<(StoredFragment, FragmentNumber)>,
+    _present: Present,
 }
 
 impl ListChunks {

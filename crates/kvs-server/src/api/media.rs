@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::auth::Action;
 use crate::connection::OnlyReads;
 use crate::live::BEFORE_ALL;
+use crate::metrics::Present;
 use crate::reader::{Piece, Start, StreamReader};
 use crate::store::TimeOrigin;
 
@@ -52,6 +53,7 @@ pub(crate) async fn get_media(
     .await?;
     only_reads.mark();
     let chunks = Chunks {
+        _present: Present::among(&app.metrics().readers),
         app,
         reader,
         ready: VecDeque::new(),
@@ -95,6 +97,7 @@ struct Chunks {
     /// The fragment that is going out.
     number: Option<FragmentParts>,
     ended: bool,
+    _present: Present,
 }
 
 impl Chunks {

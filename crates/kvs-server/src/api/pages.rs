@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use tokio::time::timeout;
@@ -14,6 +15,8 @@ use super::call::Call;
 use super::reply::{Refusal, typed};
 use crate::app::App;
 use crate::auth::Action;
+use crate::connection::Peer;
+use crate::metrics::OPEN_METRICS;
 use crate::store::{Store, StoreError};
 use crate::stored::ask;
 
@@ -46,4 +49,21 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
     let mut response = typed(PLAIN_TEXT, Body::from(format!("{error}\n")));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response
+}
+
+/// `/metrics`: figures for Prometheus, which cannot sign. They tell the names of the streams and
+/// when there was something to see, hence they are for this machine, and signed for others.
+pub(crate) async fn metrics(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    if !peer.is_local {
+        let call = Call::from_request(request, &app).await?;
+        call.caller.authorize(Action::Read, None)?;
+    }
+    let store = app.store().clone();
+    let page = ask(&store, move |_| Ok(app.metrics().page())).await?;
+    let page = page.map_err(Refusal::internal)?;
+    Ok(typed(OPEN_METRICS, Body::from(page)))
 }

@@ -19,6 +19,7 @@ use super::fragment::Refused;
 use crate::app::App;
 use crate::faults::acks::SessionFaults;
 use crate::live::{Fragment, LiveStream, Session as Place};
+use crate::metrics::Present;
 use crate::server::turned_true;
 use crate::store::{NewFragment, StoreError, StreamId};
 use crate::stored::ask;
@@ -60,6 +61,7 @@ pub(super) struct Session {
     storing: FuturesOrdered<Pin<Box<dyn Future<Output = Stored> + Send>>>,
     deadlines: Deadlines,
     _place: Place,
+    _present: Present,
 }
 
 /// The fragment that is being received.
@@ -104,6 +106,7 @@ impl Session {
         settings: SessionSettings,
         acks: mpsc::Sender<Ack>,
     ) -> Self {
+        let present = Present::among(&app.metrics().sessions);
         Self {
             waiting: app.budget().share(),
             app,
@@ -117,6 +120,7 @@ impl Session {
             storing: FuturesOrdered::new(),
             deadlines: Deadlines::new(Instant::now()),
             _place: place,
+            _present: present,
         }
     }
 
@@ -141,6 +145,7 @@ impl Session {
         let Err(refused) = ended else {
             return;
         };
+        self.app.metrics().ended_with(refused.id);
         tracing::info!(id = refused.id.id(), why = %refused.why, "a PutMedia ended with an error");
         let (timecode, number) = self
             .failed
@@ -221,6 +226,7 @@ impl Session {
         match wake {
             Wake::Bytes(bytes) => {
                 let (now, len) = (Instant::now(), bytes.len() as u64);
+                self.app.metrics().ingest_bytes.inc_by(len);
                 self.deadlines.heard(now);
                 self.cutter.push(bytes, self.app.clock().now_ms());
                 let mut stepped = false;
@@ -342,6 +348,7 @@ impl Session {
         };
         share.complete();
         self.live.complete(&fragment, length_ms);
+        self.app.metrics().fragments.inc();
         self.last = Some(acked.clone());
         self.ack(Ack::Received(acked.clone())).await;
         if !self.settings.stored {
@@ -431,6 +438,7 @@ impl Session {
     /// A producer that is gone needs no ack, and its fragments are kept all the same.
     async fn ack(&mut self, ack: Ack) {
         if self.settings.acks {
+            self.app.metrics().ack(&ack);
             let _ = self.acks.send(ack).await;
         }
     }

@@ -138,6 +138,7 @@ impl Engine {
             reclaimed,
             act,
         } = group;
+        let begun_ms = self.shared.clock.monotonic_ms();
         let mut appends = self.admit(appends);
         let mut abandoned = false;
         let places = self.write(&appends, &mut abandoned);
@@ -155,6 +156,8 @@ impl Engine {
             Ok(()) => {
                 if !rows.is_empty() {
                     self.shared.health.succeeded();
+                    let took_ms = self.shared.clock.monotonic_ms().saturating_sub(begun_ms);
+                    self.shared.groups.observe(rows.len(), took_ms);
                 }
                 // A receiver that is gone needs no answer, here and below.
                 appends

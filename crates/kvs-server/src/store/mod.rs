@@ -20,6 +20,7 @@ mod health;
 mod index;
 mod keys;
 mod master;
+mod measures;
 mod progress;
 mod query;
 pub mod random;

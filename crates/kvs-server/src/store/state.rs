@@ -11,6 +11,7 @@ use super::fragment::TimeOrigin;
 use super::health::Health;
 use super::index::{Index, Snapshot};
 use super::keys::{self, Key};
+use super::measures::Groups;
 use super::random::Random;
 use super::stream::{Stream, StreamId};
 use crate::clock::Clock;
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     index: RwLock<Option<Index>>,
     streams: RwLock<Streams>,
     pub(super) health: Health,
+    pub(super) groups: Groups,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +110,7 @@ impl Shared {
             index: RwLock::new(None),
             streams: RwLock::default(),
             health: Health::default(),
+            groups: Groups::default(),
         }
     }
 

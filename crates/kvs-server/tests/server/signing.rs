@@ -51,8 +51,9 @@ pub(crate) fn resign(head: &str, body: &[u8]) -> String {
         .nth(2)
         .expect("a scope");
     let scope = format!("{}/{region}/kinesisvideo/aws4_request", &date[..8]);
-    let path = lines[0].split(' ').nth(1).expect("a request line");
-    let mut canonical = format!("POST\n{path}\n\n");
+    let (method, rest) = lines[0].split_once(' ').expect("a request line");
+    let path = between(rest, "", " ");
+    let mut canonical = format!("{method}\n{path}\n\n");
     for name in signed.split(';') {
         let line = &lines[position(&lines, name)];
         let value = line.split_once(':').expect("a header").1;

@@ -1,0 +1,50 @@
+//! What is looked up when the page is asked for: the store's room and each stream's last fragment.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
+
+use crate::store::Store;
+
+#[derive(Debug)]
+pub(super) struct Scrape {
+    store: Store,
+}
+
+impl Scrape {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    fn streams(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "How long ago the stream's last fragment began to arrive";
+        let name = "stream_last_fragment_age";
+        let unit = Some(&Unit::Seconds);
+        let mut ages = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        for (stream, age_ms) in self.store.ages_ms() {
+            let labels = [("stream", stream.name.as_str())];
+            let seconds = age_ms as f64 / 1000.0;
+            ages.encode_family(&labels)?.encode_gauge(&seconds)?;
+        }
+        Ok(())
+    }
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "1 while what is sent would be stored, else 0; /healthz says why";
+        encoder
+            .encode_descriptor("healthy", help, None, MetricType::Gauge)?
+            .encode_gauge(&u64::from(self.store.health().is_ok()))?;
+        if let Some(free_bytes) = self.store.free_bytes() {
+            let help = "Room on the disk of the data folder";
+            encoder
+                .encode_descriptor("disk_free", help, Some(&Unit::Bytes), MetricType::Gauge)?
+                .encode_gauge(&free_bytes)?;
+        }
+        self.streams(&mut encoder)
+    }
+}
