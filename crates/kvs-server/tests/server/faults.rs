@@ -299,8 +299,8 @@ async fn with_credentials_it_takes_a_key_that_administers_every_stream() {
     for (lines, status) in [
         ("", 200),
         ("kvs_actions = admin\n", 200),
-        ("kvs_actions = read, write\n", 401),
-        ("kvs_streams = cam-*\n", 401),
+        ("kvs_actions = read, write\n", 403),
+        ("kvs_streams = cam-*\n", 403),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
         let config = Config {
@@ -330,4 +330,24 @@ async fn no_foreign_web_page_adds_a_fault() {
         let request = format!("DELETE {FAULTS} HTTP/1.1\r\n{header}\r\n\r\n");
         assert_eq!(send(address, request.as_bytes()).await.status, 403);
     }
+}
+
+#[tokio::test]
+async fn each_fault_of_the_documentation_is_taken() {
+    let server = start().await;
+    let address = server.address();
+    let page = include_str!("../../../../docs/faults.md");
+    let mut kinds = std::collections::BTreeSet::new();
+    // Last: after them no request would be answered.
+    let (refusals, others): (Vec<_>, Vec<_>) = page
+        .lines()
+        .filter_map(|line| line.split_once(" -d '")?.1.split_once('\''))
+        .map(|(fault, _)| fault)
+        .partition(|fault| fault.contains("refuse"));
+    for fault in others.into_iter().chain(refusals) {
+        let fault: Value = serde_json::from_str(fault).expect(fault);
+        kinds.insert(fault["kind"].to_string());
+        add(address, &fault).await;
+    }
+    assert_eq!(kinds.len(), 13, "{kinds:?}");
 }
