@@ -48,6 +48,8 @@ mod read;
 mod recordings;
 #[path = "server/rights.rs"]
 mod rights;
+#[path = "server/rounds.rs"]
+mod rounds;
 #[path = "server/signatures.rs"]
 mod signatures;
 #[path = "server/signing.rs"]

@@ -82,18 +82,15 @@ impl Response {
     }
 
     /// Reads a response's head, passing over `100 Continue`; says whether there was one.
-    async fn read(mut reader: BufReader<OwnedReadHalf>) -> (Self, bool) {
+    async fn read(mut reader: BufReader<OwnedReadHalf>) -> std::io::Result<(Self, bool)> {
         let mut continued = false;
         loop {
             let mut head = Vec::new();
             loop {
                 let mut line = String::new();
-                let read = soon("a response", reader.read_line(&mut line)).await;
-                assert_ne!(
-                    read.expect("a readable socket"),
-                    0,
-                    "closed without a response"
-                );
+                if soon("a response", reader.read_line(&mut line)).await? == 0 {
+                    return Err(std::io::ErrorKind::UnexpectedEof.into());
+                }
                 if line.trim_end().is_empty() {
                     break;
                 }
@@ -109,14 +106,12 @@ impl Response {
                 let (name, value) = line.split_once(':')?;
                 Some((name.to_ascii_lowercase(), value.trim().to_owned()))
             });
-            return (
-                Self {
-                    status,
-                    headers: headers.collect(),
-                    reader,
-                },
-                continued,
-            );
+            let response = Self {
+                status,
+                headers: headers.collect(),
+                reader,
+            };
+            return Ok((response, continued));
         }
     }
 
@@ -165,20 +160,18 @@ fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
 
 /// Sends a head and a body as they are, and reads the head of the answer.
 pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> Response {
-    let (reader, mut writer) = connect(address).await;
-    writer.write_all(request).await.expect("a writable socket");
-    let (response, _) = Response::read(reader).await;
-    // Held open by the reader's half; the server sees no end of the request.
-    std::mem::forget(writer);
-    response
+    let sent = try_send(address, request).await;
+    sent.expect("a connection that stays")
 }
 
-async fn connect(address: SocketAddr) -> (BufReader<OwnedReadHalf>, OwnedWriteHalf) {
-    let socket = TcpStream::connect(address)
-        .await
-        .expect("the server listens");
-    let (reader, writer) = socket.into_split();
-    (BufReader::new(reader), writer)
+/// The same to a server that may be killed meanwhile.
+pub(crate) async fn try_send(address: SocketAddr, request: &[u8]) -> std::io::Result<Response> {
+    let (reader, mut writer) = TcpStream::connect(address).await?.into_split();
+    writer.write_all(request).await?;
+    let (response, _) = Response::read(BufReader::new(reader)).await?;
+    // Held open by the reader's half; the server sees no end of the request.
+    std::mem::forget(writer);
+    Ok(response)
 }
 
 /// Calls an operation.
@@ -188,12 +181,16 @@ pub(crate) async fn post(address: SocketAddr, path: &str, json: &str) -> Reply {
 
 /// Calls an operation whose body is to be read bit by bit.
 pub(crate) async fn open(address: SocketAddr, path: &str, json: &str) -> Response {
-    let request = format!(
+    send(address, request(address, path, json).as_bytes()).await
+}
+
+/// The call of an operation.
+pub(crate) fn request(address: SocketAddr, path: &str, json: &str) -> String {
+    format!(
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n{json}",
         json.len()
-    );
-    send(address, request.as_bytes()).await
+    )
 }
 
 /// Makes a stream.
@@ -289,13 +286,16 @@ impl Put {
 
     /// Opens a PutMedia with this head.
     pub(crate) async fn with_head(address: SocketAddr, head: &str) -> Self {
-        let (reader, mut writer) = connect(address).await;
-        writer
-            .write_all(head.as_bytes())
-            .await
-            .expect("a writable socket");
-        let (response, continued) = Response::read(reader).await;
-        Self {
+        let put = Self::try_with_head(address, head).await;
+        put.expect("a connection that stays")
+    }
+
+    /// The same of a server that may be killed meanwhile.
+    pub(crate) async fn try_with_head(address: SocketAddr, head: &str) -> std::io::Result<Self> {
+        let (reader, mut writer) = TcpStream::connect(address).await?.into_split();
+        writer.write_all(head.as_bytes()).await?;
+        let (response, continued) = Response::read(BufReader::new(reader)).await?;
+        Ok(Self {
             status: response.status,
             continued,
             body: PutBody { writer },
@@ -303,7 +303,7 @@ impl Put {
                 response,
                 parser: AckParser::new(),
             },
-        }
+        })
     }
 
     /// See [`PutBody::send`].

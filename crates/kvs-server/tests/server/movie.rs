@@ -167,6 +167,15 @@ impl Chunk {
 
 /// Takes the body of a GetMedia apart.
 pub(crate) fn chunks(body: &[u8]) -> Vec<Chunk> {
+    take_apart(body, true)
+}
+
+/// The same of one that broke off anywhere.
+pub(crate) fn chunks_so_far(body: &[u8]) -> Vec<Chunk> {
+    take_apart(body, false)
+}
+
+fn take_apart(body: &[u8], is_all: bool) -> Vec<Chunk> {
     let mut demuxer = Demuxer::new(Limits::default());
     demuxer.push(Bytes::copy_from_slice(body));
     let mut chunks: Vec<(usize, Chunk)> = Vec::new();
@@ -196,7 +205,7 @@ pub(crate) fn chunks(body: &[u8]) -> Vec<Chunk> {
                     .extend(tags);
             }
             Some(_) => {}
-            None if ended => break,
+            None if ended || !is_all => break,
             None => ended = true,
         }
     }

@@ -6,11 +6,13 @@ pub(crate) struct Random(u64);
 impl Random {
     /// The seed is that of `KVS_SEED`, or a fixed one; it is printed with the test's name.
     pub(crate) fn new(test: &str) -> Self {
-        let given = std::env::var("KVS_SEED")
-            .ok()
-            .and_then(|seed| seed.parse().ok());
-        let seed = given.unwrap_or(0x5EED);
+        let seed = given_seed().unwrap_or(0x5EED);
         eprintln!("{test}: KVS_SEED={seed}");
+        Self(seed)
+    }
+
+    /// The numbers of that seed.
+    pub(crate) fn of(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -21,4 +23,9 @@ impl Random {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (mixed ^ (mixed >> 31)) % bound
     }
+}
+
+/// That of `KVS_SEED`.
+pub(crate) fn given_seed() -> Option<u64> {
+    std::env::var("KVS_SEED").ok()?.parse().ok()
 }
