@@ -14,20 +14,19 @@
     reason = "the figures are what a benchmark is for"
 )]
 
-use std::error::Error;
+mod process;
+
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
 use bytes::Bytes;
 use kvs_media::mkv::{Muxer, MuxerSettings};
 use kvs_media::{Frame, ProducerTime, Track, TrackKind, TrackNumber, VideoFormat};
-
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+use process::{Result, Server, put_media_head};
 
 /// What one run sends over all its connections.
 const RUN_MB: usize = 1024;
@@ -44,44 +43,12 @@ fn main() -> Result<()> {
     let folder = tempfile::tempdir_in(folder)?;
     println!("{RUN_MB} MB a run; MB/s, {ROUNDS} rounds");
     for round in 0..ROUNDS {
-        let server = Server::start(&folder.path().join(format!("data-{round}")))?;
+        let server = Server::start(&folder.path().join(format!("data-{round}")), &[])?;
         let plain = plain_file(&folder.path().join("plain"))?;
-        let (one, many) = (upload(&server.address, 1)?, upload(&server.address, 64)?);
+        let (one, many) = (upload(&server, 1)?, upload(&server, 64)?);
         println!("  plain file {plain:6.0}   1 stream {one:6.0}   64 streams {many:6.0}");
     }
     Ok(())
-}
-
-struct Server {
-    process: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(data: &Path) -> Result<Self> {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_kvs-server"))
-            .args(["--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().ok_or("no stdout")?).read_line(&mut line)?;
-        let address = line
-            .trim()
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        Ok(Self { process, address })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself, which the producers would have reported.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 /// MB/s of a file with one fdatasync a fragment.
@@ -101,18 +68,18 @@ fn plain_file(path: &Path) -> Result<f64> {
 }
 
 /// MB/s of so many producers together.
-fn upload(address: &str, streams: usize) -> Result<f64> {
+fn upload(server: &Server, streams: usize) -> Result<f64> {
     let names = (0..streams)
         .map(|n| format!("bench-{streams}-{n}"))
         .collect::<Vec<_>>();
     names
         .iter()
-        .try_for_each(|name| create_stream(address, name))?;
+        .try_for_each(|name| server.create_stream(name))?;
     let start = Instant::now();
     thread::scope(|scope| {
         let producers = names
             .iter()
-            .map(|name| scope.spawn(move || put_media(address, name, RUN_MB / streams)))
+            .map(|name| scope.spawn(move || put_media(&server.address, name, RUN_MB / streams)))
             .collect::<Vec<_>>();
         producers
             .into_iter()
@@ -121,32 +88,10 @@ fn upload(address: &str, streams: usize) -> Result<f64> {
     Ok(RUN_MB as f64 / start.elapsed().as_secs_f64())
 }
 
-fn create_stream(address: &str, name: &str) -> Result<()> {
-    let body = format!(r#"{{"StreamName":"{name}","DataRetentionInHours":1}}"#);
-    let mut socket = TcpStream::connect(address)?;
-    write!(
-        socket,
-        "POST /createStream HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer)?;
-    match answer.starts_with("HTTP/1.1 200") {
-        true => Ok(()),
-        false => Err(answer.into()),
-    }
-}
-
 /// Sends so many fragments and returns when the last one is PERSISTED.
 fn put_media(address: &str, name: &str, fragments: usize) -> Result<()> {
     let mut socket = TcpStream::connect(address)?;
-    write!(
-        socket,
-        "POST /putMedia HTTP/1.1\r\nHost: {address}\r\nTransfer-Encoding: chunked\r\n\
-         x-amzn-stream-name: {name}\r\nx-amzn-fragment-timecode-type: ABSOLUTE\r\n\
-         x-amzn-producer-start-timestamp: 1.0\r\n\r\n"
-    )?;
+    socket.write_all(put_media_head(address, name).as_bytes())?;
     let acks = BufReader::new(socket.try_clone()?);
     thread::scope(|scope| {
         let sender = scope.spawn(move || send(&mut socket, fragments));
