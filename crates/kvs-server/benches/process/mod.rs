@@ -1,6 +1,8 @@
 //! The server in a process of its own: started, asked what it uses, killed.
 #![allow(dead_code, reason = "each benchmark needs some of it")]
 
+pub(crate) mod upload;
+
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -39,21 +41,9 @@ impl Server {
         Ok(Self { process, address })
     }
 
-    /// What it holds of memory that is no file's, in bytes.
-    pub(crate) fn anonymous_bytes(&self) -> Result<u64> {
-        self.status("RssAnon:")
-    }
-
     /// What it holds of memory in all, in bytes.
     pub(crate) fn resident_bytes(&self) -> Result<u64> {
-        self.status("VmRSS:")
-    }
-
-    fn status(&self, member: &str) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find(|line| line.starts_with(member));
-        let kib = line.and_then(|line| line.split_whitespace().nth(1));
-        Ok(kib.ok_or("no such member")?.parse::<u64>()? << 10)
+        status_bytes(self.process.id(), "VmRSS:")
     }
 
     /// The processor time that it has used, in seconds.
@@ -99,6 +89,14 @@ impl Drop for Server {
         // It may have ended by itself, which whoever used it has noticed.
         let _ = self.kill();
     }
+}
+
+/// A size that the kernel tells of a process.
+pub(crate) fn status_bytes(pid: u32, member: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with(member));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1));
+    Ok(kib.ok_or("no such member")?.parse::<u64>()? << 10)
 }
 
 /// The processor time that a process has used, in seconds.
