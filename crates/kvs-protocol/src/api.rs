@@ -17,6 +17,8 @@ pub mod operation;
 pub mod put_media;
 pub mod resource_tags;
 pub mod stream_ref;
+pub mod update_data_retention;
+pub mod update_stream;
 
 pub use create_stream::{CreateStream, CreatedStream, StorageTier};
 pub use delete_stream::DeleteStream;
@@ -32,6 +34,8 @@ pub use operation::Operation;
 pub use put_media::{ProducerTimecodes, PutMedia};
 pub use resource_tags::ResourceTags;
 pub use stream_ref::StreamRef;
+pub use update_data_retention::{RetentionChange, UpdateDataRetention};
+pub use update_stream::UpdateStream;
 
 /// The content type of GetMedia's and GetMediaForFragmentList's response.
 pub const MEDIA_CONTENT_TYPE: &str = "video/webm";
@@ -47,6 +51,8 @@ mod tests {
         let _ = DescribeStream::parse(body);
         let _ = ListStreams::parse(body);
         let _ = DeleteStream::parse(body);
+        let _ = UpdateStream::parse(body);
+        let _ = UpdateDataRetention::parse(body);
         let _ = GetDataEndpoint::parse(body);
         let _ = GetMedia::parse(body);
         let _ = ListFragments::parse(body);
@@ -66,6 +72,7 @@ mod tests {
                 for member in [
                     "StreamName", "StreamARN", "Fragments", "MaxResults", "NextToken", "Tags",
                     "DataRetentionInHours", "CurrentVersion", "APIName", "StreamNameCondition",
+                    "Operation", "DataRetentionChangeInHours", "DeviceName", "MediaType",
                 ] {
                     parse_all(serde_json::json!({ member: value }).to_string().as_bytes());
                 }

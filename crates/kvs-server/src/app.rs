@@ -236,6 +236,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         )
         .route(path(Operation::ListStreams), post(control::list_streams))
         .route(path(Operation::DeleteStream), post(control::delete_stream))
+        .route(path(Operation::UpdateStream), post(control::update_stream))
+        .route(
+            path(Operation::UpdateDataRetention),
+            post(control::update_data_retention),
+        )
         .route(
             path(Operation::GetDataEndpoint),
             post(control::get_data_endpoint),

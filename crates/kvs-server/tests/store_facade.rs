@@ -227,17 +227,17 @@ fn a_stream_made_again_has_nothing_of_the_old_one() {
 }
 
 #[test]
-fn metadata_changes_with_the_right_version_only() {
+fn metadata_changes_on_top_of_what_was_read_only() {
     let (store, _) = in_memory();
     let old = store.create_stream(new_stream("cam")).expect("it is new");
     let mut new = (*old).clone();
     new.retention_hours = 7;
     new.version = "second".parse().expect("it is a version");
     store
-        .update_stream(old.version.as_str(), new.clone())
-        .expect("the version is right");
-    let again = store.update_stream(old.version.as_str(), new);
-    assert!(matches!(again, Err(StoreError::VersionMismatch)));
+        .update_stream(new.clone())
+        .expect("nobody was quicker");
+    let again = store.update_stream(new);
+    assert!(matches!(again, Err(StoreError::Changed)));
     let found = store.stream(&old.name).expect("it exists");
     assert_eq!(found.retention_hours, 7);
 }

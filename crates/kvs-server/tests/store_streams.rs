@@ -23,7 +23,7 @@ fn work(store: &Store) -> Result<(), StoreError> {
     let mut cam = (*stream("cam").expect("it was made")).clone();
     cam.retention_hours = 7;
     cam.version = "second".parse().expect("it is a version");
-    store.update_stream("first", cam)?;
+    store.update_stream(cam)?;
     store.create_stream(store::new_stream("new"))?;
     store.delete_stream(stream("door").expect("it was made").id)
 }

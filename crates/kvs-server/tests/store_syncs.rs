@@ -118,17 +118,16 @@ impl Run {
     /// Gives the writer turns until the segments hold nothing, or the disk is dead.
     fn wait_until_empty(&self) -> Result<(), StoreError> {
         const TURNS_MAX: u32 = 100_000;
-        let other = Stream::clone(
+        let mut other = Stream::clone(
             &self
                 .store()?
                 .stream_by_id(self.streams[0])
                 .expect("it is kept"),
         );
+        other.revision += 1;
         for _ in 0..TURNS_MAX {
             // A change that is refused is a turn without a sync.
-            let refused = self
-                .store()?
-                .update_stream("not its version", other.clone());
+            let refused = self.store()?.update_stream(other.clone());
             assert!(refused.is_err());
             let full = |(name, bytes): &(String, Vec<u8>)| {
                 name.starts_with("segments/") && bytes.iter().any(|byte| *byte != 0)

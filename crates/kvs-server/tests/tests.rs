@@ -6,6 +6,8 @@ mod archive;
 mod bad_input;
 #[path = "server/bounds.rs"]
 mod bounds;
+#[path = "server/changing.rs"]
+mod changing;
 #[path = "server/checking.rs"]
 mod checking;
 #[path = "server/control.rs"]

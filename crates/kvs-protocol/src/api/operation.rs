@@ -12,6 +12,10 @@ pub enum Operation {
     ListStreams,
     /// Deletes a stream with all its fragments.
     DeleteStream,
+    /// Changes what a stream says of itself.
+    UpdateStream,
+    /// Keeps a stream's fragments for longer or shorter.
+    UpdateDataRetention,
     /// Tells where to send the calls that carry media.
     GetDataEndpoint,
     /// Takes media in.
@@ -31,6 +35,8 @@ impl Operation {
         Self::DescribeStream,
         Self::ListStreams,
         Self::DeleteStream,
+        Self::UpdateStream,
+        Self::UpdateDataRetention,
         Self::GetDataEndpoint,
         Self::PutMedia,
         Self::GetMedia,
@@ -45,6 +51,8 @@ impl Operation {
             Self::DescribeStream => "/describeStream",
             Self::ListStreams => "/listStreams",
             Self::DeleteStream => "/deleteStream",
+            Self::UpdateStream => "/updateStream",
+            Self::UpdateDataRetention => "/updateDataRetention",
             Self::GetDataEndpoint => "/getDataEndpoint",
             Self::PutMedia => "/putMedia",
             Self::GetMedia => "/getMedia",

@@ -1,4 +1,4 @@
-//! The control plane: streams are made, shown, listed, deleted.
+//! The control plane: streams are made, shown, listed, changed, deleted.
 
 use std::sync::Arc;
 
@@ -7,10 +7,12 @@ use axum::response::Response;
 use kvs_protocol::api::{
     CreateStream, CreatedStream, DataEndpoint, DeleteStream, DescribeStream, DescribedStream,
     GetDataEndpoint, ListStreams, ListedStreams, StreamInfo, StreamRef, StreamStatus,
+    UpdateDataRetention, UpdateStream,
 };
-use kvs_protocol::{ApiError, ErrorKind, StreamArn, StreamName, Timestamp};
+use kvs_protocol::{ApiError, StreamArn, StreamName, Timestamp};
 
 use super::call::Call;
+use super::change::expect_version;
 use super::page_token;
 use super::reply::{Refusal, json, nothing};
 use crate::app::App;
@@ -85,6 +87,48 @@ pub(crate) async fn list_streams(
     })
 }
 
+/// What is not given stays; the version is new all the same.
+pub(crate) async fn update_stream(
+    State(app): State<Arc<App>>,
+    call: Call,
+) -> Result<Response, Refusal> {
+    let request = UpdateStream::parse(&call.body)?;
+    call.caller
+        .authorize(Action::Admin, Some(request.stream.name().as_str()))?;
+    let version = ids::version(app.random());
+    app.change(&request.stream, move |stream| {
+        expect_version(stream, &request.current_version)?;
+        stream.version = version.clone();
+        if let Some(device_name) = &request.device_name {
+            stream.device_name = Some(device_name.clone());
+        }
+        if let Some(media_type) = &request.media_type {
+            stream.media_type = Some(media_type.clone());
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(nothing())
+}
+
+pub(crate) async fn update_data_retention(
+    State(app): State<Arc<App>>,
+    call: Call,
+) -> Result<Response, Refusal> {
+    let request = UpdateDataRetention::parse(&call.body)?;
+    call.caller
+        .authorize(Action::Admin, Some(request.stream.name().as_str()))?;
+    let version = ids::version(app.random());
+    app.change(&request.stream, move |stream| {
+        expect_version(stream, &request.current_version)?;
+        stream.version = version.clone();
+        stream.retention_hours = request.change.apply(stream.retention_hours)?;
+        Ok(())
+    })
+    .await?;
+    Ok(nothing())
+}
+
 pub(crate) async fn delete_stream(
     State(app): State<Arc<App>>,
     call: Call,
@@ -93,12 +137,8 @@ pub(crate) async fn delete_stream(
     call.caller
         .authorize(Action::Admin, Some(request.stream_arn.name.as_str()))?;
     let stream = app.stream(&StreamRef::Arn(request.stream_arn))?;
-    if request
-        .current_version
-        .is_some_and(|version| version != stream.version)
-    {
-        let message = "CurrentVersion is not the stream's version; describe the stream again.";
-        return Err(ApiError::new(ErrorKind::VersionMismatch, message).into());
+    if let Some(current) = &request.current_version {
+        expect_version(&stream, current)?;
     }
     app.delete(&stream).await?;
     Ok(nothing())

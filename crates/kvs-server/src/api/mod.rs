@@ -2,6 +2,7 @@
 
 pub(crate) mod archived_media;
 pub(crate) mod call;
+mod change;
 mod chunk;
 pub(crate) mod control;
 pub(crate) mod media;

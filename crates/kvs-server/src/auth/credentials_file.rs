@@ -19,7 +19,7 @@ pub(crate) enum Action {
     Read,
     /// Describe streams and put media: all that a producer does with a stream that exists.
     Write,
-    /// Create and delete streams.
+    /// Create, change and delete streams.
     Admin,
 }
 

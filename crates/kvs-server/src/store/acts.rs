@@ -16,13 +16,7 @@ pub(super) fn perform(engine: &mut Engine, act: Act) {
     // A caller that is gone needs no answer.
     match act {
         Act::Create { new, reply } => drop(reply.send(create(engine, new))),
-        Act::Update {
-            expected,
-            stream,
-            reply,
-        } => {
-            drop(reply.send(update(engine, &expected, stream)));
-        }
+        Act::Update { stream, reply } => drop(reply.send(update(engine, stream))),
         Act::Delete { stream, reply } => drop(reply.send(delete(engine, stream))),
         Act::Checkpoint { reply } => drop(reply.send(engine.change_now(|_| Ok(())))),
     }
@@ -71,15 +65,11 @@ fn create(engine: &mut Engine, new: NewStream) -> Result<Arc<Stream>, StoreError
 }
 
 /// The file first, then the row: a file that the index does not know goes at the next start.
-fn update(
-    engine: &mut Engine,
-    expected: &str,
-    mut stream: Stream,
-) -> Result<Arc<Stream>, StoreError> {
+fn update(engine: &mut Engine, mut stream: Stream) -> Result<Arc<Stream>, StoreError> {
     let live = engine.shared.stream(stream.id)?;
     let old = live.info();
-    if old.version.as_str() != expected {
-        return Err(StoreError::VersionMismatch);
+    if old.revision != stream.revision {
+        return Err(StoreError::Changed);
     }
     stream.revision = old.revision.wrapping_add(1);
     stream_files::write(engine.shared.disk.as_ref(), &stream)?;

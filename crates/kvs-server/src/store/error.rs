@@ -22,8 +22,8 @@ pub enum StoreError {
     #[error("no such fragment")]
     NoFragment,
     /// The caller's: somebody else changed the stream first.
-    #[error("the stream has another version by now")]
-    VersionMismatch,
+    #[error("the stream has changed meanwhile")]
+    Changed,
     /// The caller's: no record holds it.
     #[error("the fragment has {0} bytes, more than a record holds")]
     TooLarge(u64),
@@ -158,10 +158,6 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Exists => Self::new(ErrorKind::ResourceInUse, "The stream exists already."),
             StoreError::NoStream | StoreError::NoFragment => Self::stream_not_found(),
-            StoreError::VersionMismatch => Self::new(
-                ErrorKind::VersionMismatch,
-                "The stream has another version.",
-            ),
             // The cause is for the server's log.
             _ => Self::new(ErrorKind::InternalFailure, "The server could not do it."),
         }

@@ -181,16 +181,10 @@ impl Store {
         self.ask(|reply| Command::Act(Act::Create { new, reply }))
     }
 
-    /// Changes a stream's metadata, if its version is still `expected`. Blocks for some syncs.
-    pub fn update_stream(&self, expected: &str, stream: Stream) -> Result<Arc<Stream>, StoreError> {
-        let expected = expected.to_owned();
-        self.ask(|reply| {
-            Command::Act(Act::Update {
-                expected,
-                stream,
-                reply,
-            })
-        })
+    /// Changes a stream's metadata, if nobody has changed it since `stream` was read. Blocks for some
+    /// syncs.
+    pub fn update_stream(&self, stream: Stream) -> Result<Arc<Stream>, StoreError> {
+        self.ask(|reply| Command::Act(Act::Update { stream, reply }))
     }
 
     /// Deletes a stream; when this returns, its key is gone. Its room comes back later. Blocks for

@@ -52,7 +52,6 @@ pub(super) enum Act {
         reply: Reply<Arc<Stream>>,
     },
     Update {
-        expected: String,
         stream: Stream,
         reply: Reply<Arc<Stream>>,
     },

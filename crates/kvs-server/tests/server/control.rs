@@ -146,7 +146,7 @@ async fn what_is_no_operation_is_said_in_the_services_form() {
     let server = start().await;
     for (request, status, error) in [
         (
-            "POST /updateStream HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+            "POST /getClips HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
             404,
             "UnknownOperationException",
         ),
