@@ -77,6 +77,11 @@ impl ChunkError {
         id: 3000,
         code: Cow::Borrowed("FRAGMENT_NOT_FOUND"),
     };
+    /// The same, as GetMedia's documentation numbers it.
+    pub const REQUESTED_FRAGMENT_NOT_FOUND: Self = Self {
+        id: 4000,
+        code: Cow::Borrowed("FRAGMENT_NOT_FOUND"),
+    };
     /// The server failed.
     pub const INTERNAL_ERROR: Self = Self {
         id: 5000,
@@ -86,7 +91,7 @@ impl ChunkError {
     /// Whether the same request may succeed later.
     pub fn is_retryable(&self) -> bool {
         // 3002: the server could not write its response.
-        matches!(self.id, 3000 | 3002 | 5000)
+        matches!(self.id, 3000 | 3002 | 4000 | 5000)
     }
 }
 

@@ -31,7 +31,7 @@ use crate::faults::{self, Faults};
 use crate::host::Hosts;
 use crate::ids;
 use crate::ingest::{self, Budget};
-use crate::live::{Live, LiveSettings, LiveStream};
+use crate::live::{Live, LiveStream};
 use crate::metrics::Metrics;
 use crate::server::StartError;
 use crate::store::{Store, StoreConfig, StoreError, Stream};
@@ -44,8 +44,8 @@ pub(crate) struct App {
     auth: Arc<Auth>,
     hosts: Hosts,
     store: Store,
-    live: Live,
     metrics: Metrics,
+    live: Arc<Live>,
     budget: Arc<Budget>,
     region: Region,
     default_key: KmsKeyId,
@@ -93,7 +93,7 @@ impl App {
             hosts,
             metrics: Metrics::new(&store),
             store,
-            live: Live::default(),
+            live: Arc::default(),
             budget: Budget::new(config.open_bytes_max),
             region,
             default_key,
@@ -173,13 +173,15 @@ impl App {
         let (app, stream) = (Arc::clone(self), Arc::clone(stream));
         ask(&self.store, move |store| {
             app.live.stream(stream.id, || {
-                Ok(LiveSettings {
-                    stored: stream.retention_hours > 0,
-                    newest: store.newest(stream.id)?.map(|newest| newest.number),
-                })
+                Ok(store.newest(stream.id)?.map(|newest| newest.number))
             })
         })
         .await
+    }
+
+    /// All rings of newest fragments.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.live
     }
 
     /// Deletes a stream and ends whoever writes or reads it.

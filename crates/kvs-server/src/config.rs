@@ -34,6 +34,8 @@ pub struct Config {
     pub get_media_idle: Option<Duration>,
     /// Whether `/_kvs/faults` is there, over which the server is told to do things wrong.
     pub faults: bool,
+    /// How old a PutMedia may get before its producer has to open another; `None` is any age.
+    pub connection_age_max: Option<Duration>,
     /// The web origins whose pages may call a server without credentials.
     pub allow_origins: Vec<String>,
     /// What all fragments that are being received may take of memory; for tests.
@@ -54,6 +56,8 @@ pub struct TlsFiles {
 
 /// The flag's default, as AWS ends a GetMedia.
 pub const GET_MEDIA_IDLE: Duration = Duration::from_secs(3);
+/// The flag's default, AWS's limit.
+pub(crate) const CONNECTION_AGE_MAX: Duration = Duration::from_secs(45 * 60);
 /// The flag's default.
 pub const REGION: &str = "us-west-2";
 /// The flag's default.
@@ -72,6 +76,7 @@ impl Default for Config {
             tls: None,
             get_media_idle: Some(GET_MEDIA_IDLE),
             faults: false,
+            connection_age_max: Some(CONNECTION_AGE_MAX),
             allow_origins: Vec::new(),
             open_bytes_max: OPEN_BYTES_MAX,
             clock: Arc::new(SystemClock::new()),

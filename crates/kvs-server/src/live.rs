@@ -2,28 +2,37 @@
 //!
 //! A fragment enters its stream's ring when its number is given out, under one lock, so the ring
 //! is in the order of the numbers. It leaves it from the old end, once the store has it (or, where
-//! nothing is stored, by age and size). So *every fragment above the ring's floor is in the ring,
-//! and every fragment at or below it is in the store or gone*, and a reader that knows the number
-//! it had last finds the next one without a gap and without a duplicate.
+//! nothing is stored, by age and size). So *every fragment above the ring's floor is in the ring or
+//! gone, and every fragment at or below it is in the store or gone*, and a reader that knows the
+//! number it had last finds the next one without a gap and without a duplicate. What is behind a
+//! fragment that still grows keeps its place in the ring, but not its bytes where memory is short.
 //!
 //! Whatever changes, one `watch` ticks. A reader marks the tick seen *before* it looks, so that
 //! nothing that happens while it looks is missed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use kvs_protocol::FragmentParts;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use crate::lock::lock;
 use crate::store::{StoreError, StreamId, TimeOrigin};
 
+mod fragment;
+
+pub(crate) use fragment::{Beginning, Fragment, Phase};
+
 /// What readers of a stream without retention can go back to, whichever is reached first.
-const UNSTORED_AGE_MS_MAX: u64 = 5 * 60 * 1000;
-/// See [`UNSTORED_AGE_MS_MAX`].
+const UNSTORED_AGE_MAX: Duration = Duration::from_secs(5 * 60);
+/// See [`UNSTORED_AGE_MAX`].
 const UNSTORED_BYTES_MAX: u64 = 200_000_000;
+/// How far over its age what nobody asks for may get.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// All rings together. Over it the stream that grows drops its oldest fragments first.
 const RINGS_BYTES_MAX: u64 = 1 << 30;
 /// A place before the first fragment of any stream: sequence numbers begin at 1.
@@ -42,29 +51,28 @@ pub(crate) struct Live {
     bytes: Arc<AtomicU64>,
 }
 
-/// What is true of a stream for as long as it exists.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LiveSettings {
-    /// Whether its fragments are stored.
-    pub(crate) stored: bool,
-    /// The newest number that the store holds.
-    pub(crate) newest: Option<FragmentParts>,
-}
-
 impl Live {
-    /// The stream's ring; `settings` are asked for when there is none yet.
+    /// The stream's ring; when there is none yet, `newest` gives the newest number that the store
+    /// holds.
     pub(crate) fn stream(
         &self,
         id: StreamId,
-        settings: impl FnOnce() -> Result<LiveSettings, StoreError>,
+        newest: impl FnOnce() -> Result<Option<FragmentParts>, StoreError>,
     ) -> Result<Arc<LiveStream>, StoreError> {
         let mut streams = lock(&self.streams);
         if let Some(stream) = streams.get(&id) {
             return Ok(Arc::clone(stream));
         }
-        let stream = Arc::new(LiveStream::new(settings()?, Arc::clone(&self.bytes)));
+        let stream = Arc::new(LiveStream::new(newest()?, Arc::clone(&self.bytes)));
         streams.insert(id, Arc::clone(&stream));
         Ok(stream)
+    }
+
+    fn sweep(&self, now: Instant) {
+        let streams: Vec<_> = lock(&self.streams).values().cloned().collect();
+        for stream in streams {
+            stream.evict(&mut lock(&stream.ring), now);
+        }
     }
 
     /// The stream is deleted: whoever writes or follows it ends.
@@ -76,10 +84,21 @@ impl Live {
     }
 }
 
+/// Lets go of what has become too old also where nothing else happens, as long as the rings are
+/// there.
+pub(crate) async fn sweep_on(live: Weak<Live>) {
+    loop {
+        sleep(SWEEP_INTERVAL).await;
+        match live.upgrade() {
+            Some(live) => live.sweep(Instant::now()),
+            None => return,
+        }
+    }
+}
+
 /// The ring of one stream.
 #[derive(Debug)]
 pub(crate) struct LiveStream {
-    stored: bool,
     ring: Mutex<Ring>,
     ticks: watch::Sender<u64>,
     sessions: AtomicUsize,
@@ -91,42 +110,12 @@ pub(crate) struct LiveStream {
 #[derive(Debug)]
 struct Ring {
     fragments: VecDeque<Arc<Fragment>>,
+    /// Those that grow, one a session, in the order of their numbers.
+    growing: Vec<Arc<Fragment>>,
     floor: FragmentParts,
+    /// The newest fragment that is gone and that nothing has stored.
+    dropped: FragmentParts,
     bytes: u64,
-}
-
-/// A fragment that grows or has just grown.
-#[derive(Debug)]
-pub(crate) struct Fragment {
-    /// Its number.
-    pub(crate) number: FragmentParts,
-    /// When it was captured, by its producer's clock.
-    pub(crate) producer_ms: u64,
-    /// What stands before its cluster.
-    pub(crate) header: Bytes,
-    growth: Mutex<Growth>,
-}
-
-#[derive(Debug, Default)]
-struct Growth {
-    /// The cluster, then the producer's tags, as they came.
-    chunks: Vec<Bytes>,
-    phase: Phase,
-    /// From the first frame to the last, once all are there.
-    length_ms: u64,
-    settled: bool,
-}
-
-/// How far a fragment has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// More bytes may come.
-    #[default]
-    Growing,
-    /// All bytes are there.
-    Complete,
-    /// It never became whole, or could not be stored.
-    Failed,
 }
 
 /// Where a reader finds the fragment after the one it had.
@@ -136,42 +125,22 @@ pub(crate) enum Next {
     Live(Arc<Fragment>),
     /// In the store, if it is one up to this number; else ask again from this number.
     Stored(FragmentParts),
+    /// It was in memory alone and had to go, like those after it up to this one.
+    Missed(FragmentParts),
     /// It has not begun.
     NotYet,
     /// There will be none: the stream is deleted.
     Never,
 }
 
-impl Fragment {
-    /// The chunk of that index, and how far the fragment has come.
-    pub(crate) fn chunk(&self, index: usize) -> (Option<Bytes>, Phase) {
-        let growth = lock(&self.growth);
-        (growth.chunks.get(index).cloned(), growth.phase)
-    }
-
-    /// All chunks of a complete fragment, for the store.
-    pub(crate) fn chunks(&self) -> Vec<Bytes> {
-        lock(&self.growth).chunks.clone()
-    }
-
-    fn is_settled(&self) -> bool {
-        lock(&self.growth).settled
-    }
-
-    fn bytes(&self) -> u64 {
-        let growth = lock(&self.growth);
-        let body: usize = growth.chunks.iter().map(Bytes::len).sum();
-        (body + self.header.len()) as u64
-    }
-}
-
 impl LiveStream {
-    fn new(settings: LiveSettings, all_bytes: Arc<AtomicU64>) -> Self {
+    fn new(newest: Option<FragmentParts>, all_bytes: Arc<AtomicU64>) -> Self {
         Self {
-            stored: settings.stored,
             ring: Mutex::new(Ring {
                 fragments: VecDeque::new(),
-                floor: settings.newest.unwrap_or(BEFORE_ALL),
+                growing: Vec::new(),
+                floor: newest.unwrap_or(BEFORE_ALL),
+                dropped: BEFORE_ALL,
                 bytes: 0,
             }),
             ticks: watch::Sender::new(0),
@@ -212,23 +181,21 @@ impl LiveStream {
     }
 
     /// Begins a fragment under the number that `give_out` makes, if it has one at hand: the ring is
-    /// locked meanwhile.
+    /// locked meanwhile. Those that still grow are overtaken.
     pub(crate) fn begin(
         &self,
-        producer_ms: u64,
-        header: Bytes,
+        beginning: Beginning,
         give_out: impl FnOnce() -> Result<Option<FragmentParts>, StoreError>,
     ) -> Result<Option<Arc<Fragment>>, StoreError> {
         let mut ring = lock(&self.ring);
         let Some(number) = give_out()? else {
             return Ok(None);
         };
-        let fragment = Arc::new(Fragment {
-            number,
-            producer_ms,
-            header,
-            growth: Mutex::default(),
-        });
+        let fragment = Arc::new(Fragment::new(number, beginning));
+        for growing in &ring.growing {
+            growing.overtake();
+        }
+        ring.growing.push(Arc::clone(&fragment));
         ring.fragments.push_back(Arc::clone(&fragment));
         self.count(&mut ring, fragment.header.len() as u64);
         drop(ring);
@@ -237,43 +204,47 @@ impl LiveStream {
     }
 
     /// Adds whole elements at the end of a fragment.
-    pub(crate) fn grow(&self, fragment: &Fragment, bytes: Bytes) {
+    pub(crate) fn grow(&self, fragment: &Fragment, bytes: Bytes, now: Instant) {
         let len = bytes.len() as u64;
-        lock(&fragment.growth).chunks.push(bytes);
+        fragment.grow(bytes);
         let mut ring = lock(&self.ring);
         self.count(&mut ring, len);
-        self.evict(&mut ring, fragment.number.server_ms);
+        self.evict(&mut ring, now);
         drop(ring);
         self.tick();
     }
 
     /// All bytes of a fragment are there. It stays in the ring until it is settled.
     pub(crate) fn complete(&self, fragment: &Fragment, length_ms: u64) {
-        {
-            let mut growth = lock(&fragment.growth);
-            growth.phase = Phase::Complete;
-            growth.length_ms = length_ms;
-        }
+        fragment.complete(length_ms);
+        lock(&self.ring).stop_growing(fragment);
         self.tick();
     }
 
     /// The ring need not hold a fragment any more: the store has it, or nothing stores it.
-    pub(crate) fn settle(&self, fragment: &Fragment) {
-        lock(&fragment.growth).settled = true;
+    pub(crate) fn settle(&self, fragment: &Fragment, now: Instant) {
+        fragment.settle();
         let mut ring = lock(&self.ring);
-        self.evict(&mut ring, fragment.number.server_ms);
+        self.evict(&mut ring, now);
+        let is_held = ring
+            .fragments
+            .front()
+            .is_some_and(|oldest| !oldest.is_settled());
+        let is_wanted = self.readers.load(Ordering::SeqCst) > 0 && !self.is_over();
+        if fragment.stored && is_held && !is_wanted {
+            // It waits for an older one that grows; its readers find it in the store.
+            let bytes = fragment.release();
+            self.discount(&mut ring, bytes);
+        }
         drop(ring);
         self.tick();
     }
 
     /// A fragment will never be whole, or is not stored: nobody begins to read it any more.
     pub(crate) fn fail(&self, fragment: &Fragment) {
-        {
-            let mut growth = lock(&fragment.growth);
-            growth.phase = Phase::Failed;
-            growth.settled = true;
-        }
+        fragment.fail();
         let mut ring = lock(&self.ring);
+        ring.stop_growing(fragment);
         if let Some(at) = ring.position(fragment.number) {
             let failed = ring.fragments.remove(at);
             let bytes = failed.map_or(0, |failed| failed.bytes());
@@ -283,13 +254,18 @@ impl LiveStream {
         self.tick();
     }
 
-    /// The first fragment after `after`, in the order of numbers.
-    pub(crate) fn next(&self, after: FragmentParts) -> Next {
+    /// The first fragment after `after`, in the order of numbers. Who `follows` has had that one
+    /// just now, and learns of what it missed since.
+    pub(crate) fn next(&self, after: FragmentParts, follows: bool, now: Instant) -> Next {
         if self.is_deleted() {
             return Next::Never;
         }
-        let ring = lock(&self.ring);
-        if after < ring.floor && self.stored {
+        let mut ring = lock(&self.ring);
+        self.evict(&mut ring, now);
+        if follows && after < ring.dropped {
+            return Next::Missed(ring.dropped);
+        }
+        if after < ring.floor {
             return Next::Stored(ring.floor);
         }
         let at = ring
@@ -304,11 +280,8 @@ impl LiveStream {
     /// A place from where the next fragment is the one being received, or else the next to come.
     pub(crate) fn now(&self) -> FragmentParts {
         let ring = lock(&self.ring);
-        let growing = ring
-            .fragments
-            .iter()
-            .position(|fragment| lock(&fragment.growth).phase == Phase::Growing);
-        let before = match growing {
+        let growing = ring.growing.first();
+        let before = match growing.and_then(|oldest| ring.position(oldest.number)) {
             Some(at) => at.checked_sub(1),
             None => ring.fragments.len().checked_sub(1),
         };
@@ -337,38 +310,51 @@ impl LiveStream {
                 TimeOrigin::Server => fragment.number.server_ms,
                 TimeOrigin::Producer => fragment.producer_ms,
             };
-            let growth = lock(&fragment.growth);
-            let from = growth.phase == Phase::Growing
-                || start_ms.saturating_add(growth.length_ms) >= at_ms;
+            let from = fragment.ends_from(start_ms, at_ms);
             from.then_some((start_ms, fragment.number))
         };
         ring.fragments.iter().filter_map(ends_from).collect()
     }
 
-    fn evict(&self, ring: &mut Ring, now_ms: u64) {
-        while let Some(oldest) = ring.fragments.front() {
-            if !oldest.is_settled() || !self.may_go(ring, oldest, now_ms) {
-                break;
+    /// Drops what is settled and no longer worth its memory, oldest first.
+    fn evict(&self, ring: &mut Ring, now: Instant) {
+        let mut at = 0;
+        while let Some(fragment) = ring.fragments.get(at).cloned() {
+            if !fragment.is_settled() {
+                // There are no more of these than sessions and fragments on their way to the disk.
+                at += 1;
+                continue;
             }
-            let (number, bytes) = (oldest.number, oldest.bytes());
-            ring.fragments.pop_front();
-            ring.floor = number;
-            self.discount(ring, bytes);
+            if !self.may_go(ring, at, &fragment, now) {
+                return;
+            }
+            ring.fragments.remove(at);
+            if at == 0 {
+                ring.floor = fragment.number;
+            }
+            if !fragment.stored {
+                ring.dropped = ring.dropped.max(fragment.number);
+            }
+            self.discount(ring, fragment.bytes());
         }
     }
 
-    /// Whether the oldest fragment, which is settled, is no longer worth its memory.
-    fn may_go(&self, ring: &Ring, oldest: &Fragment, now_ms: u64) -> bool {
-        if self.all_bytes.load(Ordering::Relaxed) > RINGS_BYTES_MAX {
-            return true;
-        }
-        if self.stored {
-            // A live reader is at most a fragment behind; it need not go to the disk for that.
+    /// Whether the oldest fragment that is settled is no longer worth its memory.
+    fn may_go(&self, ring: &Ring, at: usize, fragment: &Fragment, now: Instant) -> bool {
+        if fragment.stored {
+            // A live reader is at most a fragment behind; it need not go to the disk for that. One
+            // that is not the oldest keeps its place, which tells readers to look in the store.
             let next_settled = ring.fragments.get(1).is_some_and(|next| next.is_settled());
-            return next_settled || self.readers.load(Ordering::SeqCst) == 0;
+            let unread = self.readers.load(Ordering::SeqCst) == 0;
+            return at == 0 && (self.is_over() || next_settled || unread || fragment.is_released());
         }
-        let age_ms = now_ms.saturating_sub(oldest.number.server_ms);
-        age_ms > UNSTORED_AGE_MS_MAX || ring.bytes > UNSTORED_BYTES_MAX
+        let age = now.saturating_duration_since(fragment.begun);
+        age > UNSTORED_AGE_MAX || ring.bytes > UNSTORED_BYTES_MAX || self.is_over()
+    }
+
+    /// Whether all rings together hold too much.
+    fn is_over(&self) -> bool {
+        self.all_bytes.load(Ordering::Relaxed) > RINGS_BYTES_MAX
     }
 
     fn count(&self, ring: &mut Ring, bytes: u64) {
@@ -394,6 +380,11 @@ impl Drop for LiveStream {
 }
 
 impl Ring {
+    fn stop_growing(&mut self, fragment: &Fragment) {
+        self.growing
+            .retain(|growing| growing.number != fragment.number);
+    }
+
     fn position(&self, number: FragmentParts) -> Option<usize> {
         self.fragments
             .binary_search_by_key(&number, |fragment| fragment.number)
@@ -441,3 +432,6 @@ impl Drop for Follower {
         self.stream.readers.fetch_sub(1, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,6 +78,9 @@ struct Serve {
     /// End a GetMedia after so long without a fragment; 0 never does.
     #[arg(long, default_value = "3s", value_parser = duration)]
     get_media_idle: Duration,
+    /// End a PutMedia at that age, behind the fragment under way; 0 never does.
+    #[arg(long, default_value = "45m", value_parser = duration)]
+    connection_age_max: Duration,
     /// Let web pages of this origin call a server without --credentials; may be given again.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allow_origins: Vec<String>,
@@ -105,6 +108,7 @@ impl Serve {
                 .map(|(cert, key)| TlsFiles { cert, key }),
             get_media_idle: Some(self.get_media_idle).filter(|idle| !idle.is_zero()),
             faults: self.enable_faults,
+            connection_age_max: Some(self.connection_age_max).filter(|age| !age.is_zero()),
             allow_origins: self.allow_origins,
             ..Config::default()
         }

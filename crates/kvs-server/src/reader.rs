@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use kvs_protocol::FragmentParts;
+use kvs_protocol::{FragmentNumber, FragmentParts};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -51,6 +51,12 @@ pub(crate) enum Piece {
         /// Its number.
         number: FragmentParts,
     },
+    /// The reader was too slow for what is in memory alone: what it was to get next is gone, up to
+    /// this fragment.
+    Missed {
+        /// Its number.
+        number: FragmentParts,
+    },
 }
 
 /// A place in a stream that moves on.
@@ -64,6 +70,8 @@ pub(crate) struct StreamReader {
     idle: Option<Duration>,
     /// The fragment that was begun last.
     last: FragmentParts,
+    /// Whether this reader has been given that one.
+    follows: bool,
     source: Option<Source>,
 }
 
@@ -73,6 +81,8 @@ enum Source {
         fragment: Weak<Fragment>,
         index: usize,
         bytes: u64,
+        /// Whether the store has it when memory no longer does.
+        stored: bool,
     },
     Stored(StoredFragment),
 }
@@ -100,6 +110,7 @@ impl StreamReader {
             stopping,
             idle,
             last,
+            follows: false,
             source: None,
         })
     }
@@ -114,7 +125,8 @@ impl StreamReader {
                 fragment,
                 index,
                 bytes,
-            }) => self.next_live(fragment, index, bytes).await,
+                stored,
+            }) => self.next_live(fragment, index, bytes, stored).await,
         }
     }
 
@@ -124,19 +136,20 @@ impl StreamReader {
         let deadline = self.idle.map(|idle| Instant::now() + idle);
         loop {
             self.follower.mark_seen();
-            match self.follower.stream().next(self.last) {
+            let stream = self.follower.stream();
+            match stream.next(self.last, self.follows, Instant::now()) {
                 Next::Live(fragment) => {
-                    self.last = fragment.number;
+                    (self.last, self.follows) = (fragment.number, true);
                     let begin = Piece::Begin {
                         number: fragment.number,
                         producer_ms: fragment.producer_ms,
                         header: fragment.header.clone(),
                     };
-                    let fragment = Arc::downgrade(&fragment);
                     self.source = Some(Source::Live {
-                        fragment,
                         index: 0,
                         bytes: 0,
+                        stored: fragment.stored,
+                        fragment: Arc::downgrade(&fragment),
                     });
                     return Ok(Some(begin));
                 }
@@ -144,6 +157,10 @@ impl StreamReader {
                     if let Some(begin) = self.open_stored(up_to).await? {
                         return Ok(Some(begin));
                     }
+                }
+                Next::Missed(number) => {
+                    self.miss(number);
+                    return Ok(Some(Piece::Missed { number }));
                 }
                 Next::NotYet => tokio::select! {
                     () = self.follower.changed() => {}
@@ -163,7 +180,7 @@ impl StreamReader {
             self.last = up_to;
             return Ok(None);
         };
-        self.last = info.number;
+        (self.last, self.follows) = (info.number, true);
         let (number, producer_ms) = (info.number, info.producer_ms);
         match StoredFragment::open(&self.store, id, number).await {
             Ok((header, stored)) => {
@@ -195,11 +212,15 @@ impl StreamReader {
         weak: Weak<Fragment>,
         index: usize,
         bytes: u64,
+        stored: bool,
     ) -> Result<Option<Piece>, StoreError> {
         loop {
             self.follower.mark_seen();
             let Some(fragment) = weak.upgrade() else {
-                return self.go_on_in_store(bytes).await;
+                return match stored {
+                    true => self.go_on_in_store(bytes).await,
+                    false => Ok(self.miss(self.last)),
+                };
             };
             match fragment.chunk(index) {
                 (Some(chunk), _) => {
@@ -207,10 +228,12 @@ impl StreamReader {
                         fragment: weak,
                         index: index + 1,
                         bytes: bytes + chunk.len() as u64,
+                        stored,
                     });
                     return Ok(Some(Piece::Bytes(chunk)));
                 }
                 (None, Phase::Complete) => return Ok(Some(Piece::End { number: self.last })),
+                (None, Phase::Released) => return self.go_on_in_store(bytes).await,
                 (None, Phase::Failed) => return Ok(None),
                 (None, Phase::Growing) => {
                     drop(fragment);
@@ -218,6 +241,18 @@ impl StreamReader {
                 }
             }
         }
+    }
+
+    /// It was in memory alone, and the reader too slow for it. In the middle of a fragment that is
+    /// the end, as there is no place for a document that would say so.
+    fn miss(&self, number: FragmentParts) -> Option<Piece> {
+        let (id, number) = (self.id.0, FragmentNumber::from_parts(number));
+        tracing::warn!(
+            stream = id,
+            up_to = number.as_str(),
+            "a GetMedia was too slow for what is kept in memory alone and missed fragments"
+        );
+        None
     }
 
     /// The ring has let go of the fragment: the store has it, or it has failed.

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::connection;
 use crate::faults::Faults;
 use crate::faults::wire::{Wire, reset_on_close};
+use crate::live;
 use crate::metrics::Present;
 use crate::store::StoreError;
 use crate::tls::Tls;
@@ -124,6 +125,7 @@ impl Server {
         let app = spawn_blocking(open)
             .await
             .map_err(|_| StoreError::Interrupted)??;
+        tokio::spawn(live::sweep_on(Arc::downgrade(app.live())));
         let url = app.hosts().base_url(None);
         let auth = Arc::clone(app.auth());
         let served = tokio::spawn(accept(listener, tls.clone(), app));

@@ -40,6 +40,8 @@ mod metrics;
 mod movie;
 #[path = "server/origins.rs"]
 mod origins;
+#[path = "server/overlap.rs"]
+mod overlap;
 #[path = "server/put_media.rs"]
 mod put_media;
 #[path = "server/random.rs"]

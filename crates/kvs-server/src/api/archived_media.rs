@@ -9,7 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use kvs_protocol::api::{GetMediaForFragmentList, ListFragments, ListedFragment, ListedFragments};
-use kvs_protocol::{ApiError, FragmentNumber, Timestamp};
+use kvs_protocol::{ApiError, ErrorKind, FragmentNumber, Timestamp};
 
 use super::call::Call;
 use super::media::time_origin;
@@ -77,6 +77,11 @@ pub(crate) async fn get_media_for_fragment_list(
     call.caller
         .authorize(Action::Read, Some(request.stream.name().as_str()))?;
     let stream = app.stream(&request.stream)?;
+    if stream.retention_hours == 0 {
+        // The model of this operation has no NoDataRetentionException.
+        let message = "The requested stream has no data retention, and so no archive.";
+        return Err(ApiError::new(ErrorKind::ResourceNotFound, message).into());
+    }
     let live = app.live_stream(&stream).await?;
     let id = stream.id;
     let numbers = request.fragments;

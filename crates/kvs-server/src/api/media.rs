@@ -10,7 +10,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use kvs_protocol::api::{GetMedia, StartSelector, TimestampOrigin};
-use kvs_protocol::{FragmentNumber, FragmentParts};
+use kvs_protocol::{ChunkError, FragmentNumber, FragmentParts};
 
 use super::call::Call;
 use super::chunk;
@@ -21,7 +21,7 @@ use crate::connection::OnlyReads;
 use crate::live::BEFORE_ALL;
 use crate::metrics::Present;
 use crate::reader::{Piece, Start, StreamReader};
-use crate::store::TimeOrigin;
+use crate::store::{StoreError, TimeOrigin};
 
 pub(crate) async fn get_media(
     State(app): State<Arc<App>>,
@@ -124,15 +124,27 @@ impl Chunks {
                     let now_ms = self.app.clock().now_ms();
                     self.ready.push_back(chunk::after_cluster(number, now_ms));
                 }
+                Ok(Some(Piece::Missed { number })) => {
+                    self.fail(&ChunkError::REQUESTED_FRAGMENT_NOT_FOUND, number);
+                }
                 Ok(None) => self.ended = true,
                 Err(error) => {
                     tracing::error!(%error, "a GetMedia ended early");
-                    let number = FragmentNumber::from_parts(self.number.unwrap_or(BEFORE_ALL));
-                    self.ready
-                        .extend(chunk::of_error(&error.chunk_error(), &number));
-                    self.ended = true;
+                    let number = self.number.unwrap_or(BEFORE_ALL);
+                    let error = match error {
+                        StoreError::NoFragment => ChunkError::REQUESTED_FRAGMENT_NOT_FOUND,
+                        error => error.chunk_error(),
+                    };
+                    self.fail(&error, number);
                 }
             }
         }
+    }
+
+    /// Says what went wrong, as the last thing.
+    fn fail(&mut self, error: &ChunkError, number: FragmentParts) {
+        let number = FragmentNumber::from_parts(number);
+        self.ready.extend(chunk::of_error(error, &number));
+        self.ended = true;
     }
 }

@@ -52,7 +52,6 @@ pub(crate) async fn put_media(
     ask(app.store(), move |store| store.prepare(id)).await?;
     let settings = SessionSettings {
         stream: stream.id,
-        stored: stream.retention_hours > 0,
         start_ms: match request.timecodes {
             ProducerTimecodes::Absolute => 0,
             ProducerTimecodes::RelativeTo(start) => start.as_ms(),

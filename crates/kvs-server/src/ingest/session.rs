@@ -13,12 +13,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::budget::Share;
-use super::cutter::{Beginning, Cutter, Step};
+use super::cutter::{self, Cutter, Step};
 use super::deadlines::{Deadlines, IDLE_ACK_INTERVAL, STOP_GRACE};
 use super::fragment::Refused;
 use crate::app::App;
 use crate::faults::acks::SessionFaults;
-use crate::live::{Fragment, LiveStream, Session as Place};
+use crate::live::{Beginning, Fragment, LiveStream, Session as Place};
 use crate::metrics::Present;
 use crate::server::turned_true;
 use crate::store::{NewFragment, StoreError, StreamId};
@@ -35,7 +35,6 @@ const UNSTORED_FRAGMENTS_MAX: usize = 8;
 #[derive(Debug)]
 pub(super) struct SessionSettings {
     pub(super) stream: StreamId,
-    pub(super) stored: bool,
     /// Producer time of the session's start, where its timecodes count from that.
     pub(super) start_ms: u64,
     /// Whether the producer wants acks.
@@ -89,6 +88,7 @@ enum Wake {
     Stopping,
     Deleted,
     GivenUp,
+    Overtaken,
 }
 
 /// Whether there is more to do.
@@ -107,6 +107,7 @@ impl Session {
         acks: mpsc::Sender<Ack>,
     ) -> Self {
         let present = Present::among(&app.metrics().sessions);
+        let age_max = app.config().connection_age_max;
         Self {
             waiting: app.budget().share(),
             app,
@@ -118,7 +119,7 @@ impl Session {
             last: None,
             failed: None,
             storing: FuturesOrdered::new(),
-            deadlines: Deadlines::new(Instant::now()),
+            deadlines: Deadlines::new(Instant::now(), age_max),
             _place: place,
             _present: present,
         }
@@ -190,6 +191,14 @@ impl Session {
         deleted: &mut watch::Receiver<bool>,
     ) -> Wake {
         let wakes_for_stop = self.deadlines.stop.is_none();
+        let holds_nothing = self.deadlines.held.is_none();
+        let open = self.open.as_ref().map(|open| &open.fragment);
+        let overtaken = async {
+            match open {
+                Some(fragment) => fragment.overtaken().await,
+                None => std::future::pending().await,
+            }
+        };
         let reads = self.reads();
         let share = self.open.as_ref().map(|open| &open.share);
         let waiting = &self.waiting;
@@ -207,6 +216,7 @@ impl Session {
             () = turned_true(deleted) => Wake::Deleted,
             () = given_up => Wake::GivenUp,
             () = turned_true(stopping), if wakes_for_stop => Wake::Stopping,
+            () = overtaken, if holds_nothing => Wake::Overtaken,
             Some(stored) = self.storing.next() => Wake::Stored(stored),
             () = sleep_until(self.deadlines.next()) => Wake::Timer,
             bytes = body.next(), if reads => match bytes {
@@ -250,6 +260,7 @@ impl Session {
             Wake::Lost => return self.lost("the connection broke"),
             Wake::Stored(stored) => self.stored(stored).await?,
             Wake::Timer => return self.timer(Instant::now()).await,
+            Wake::Overtaken => self.deadlines.holds_back(Instant::now()),
             Wake::Stopping => self.deadlines.stop = Some(Instant::now() + STOP_GRACE),
             Wake::Deleted => return Err(Refused::new(AckError::StreamNotActive, "deleted")),
             Wake::GivenUp => {
@@ -277,9 +288,12 @@ impl Session {
         Ok(())
     }
 
-    async fn begin(&mut self, beginning: Beginning) -> Result<(), Refused> {
+    async fn begin(&mut self, beginning: cutter::Beginning) -> Result<(), Refused> {
         if self.deadlines.stop.is_some() {
             return self.lost("the server stops").map(drop);
+        }
+        if self.deadlines.is_old() {
+            return self.refuse_for_age(&beginning).await;
         }
         let producer_ms = beginning
             .time
@@ -316,23 +330,44 @@ impl Session {
     async fn number(
         &mut self,
         producer_ms: u64,
-        beginning: &Beginning,
+        beginning: &cutter::Beginning,
     ) -> Result<Arc<Fragment>, StoreError> {
         let (store, stream) = (self.app.store(), self.settings.stream);
+        let stored = store.stream_by_id(stream).ok_or(StoreError::NoStream)?;
+        let stored = stored.retention_hours > 0;
         loop {
-            let header = beginning.header.clone();
+            let begins = Beginning {
+                producer_ms,
+                header: beginning.header.clone(),
+                stored,
+                at: Instant::now(),
+            };
             let give_out = || store.try_begin_fragment(stream, beginning.arrived_ms);
-            if let Some(fragment) = self.live.begin(producer_ms, header, give_out)? {
+            if let Some(fragment) = self.live.begin(begins, give_out)? {
                 return Ok(fragment);
             }
             ask(store, move |store| store.prepare(stream)).await?;
         }
     }
 
+    /// The first fragment that begins when the session is old: the producer sends it again over a
+    /// new connection, and nothing that is complete.
+    async fn refuse_for_age(&mut self, beginning: &cutter::Beginning) -> Result<(), Refused> {
+        let (store, stream) = (self.app.store(), self.settings.stream);
+        let arrived_ms = beginning.arrived_ms;
+        let number = ask(store, move |store| store.begin_fragment(stream, arrived_ms)).await;
+        let number = number.map_err(|error| Refused::new(error.ack_error(), error.to_string()))?;
+        self.last = Some(AckedFragment {
+            timecode: beginning.timecode,
+            number: FragmentNumber::from_parts(number),
+        });
+        Err(too_old())
+    }
+
     fn grow(&mut self, bytes: Bytes) {
         if let Some(open) = &self.open {
             open.share.grow(bytes.len() as u64);
-            self.live.grow(&open.fragment, bytes);
+            self.live.grow(&open.fragment, bytes, Instant::now());
         }
     }
 
@@ -346,13 +381,14 @@ impl Session {
         else {
             return;
         };
+        self.deadlines.held = None;
         share.complete();
         self.live.complete(&fragment, length_ms);
         self.app.metrics().fragments.inc();
         self.last = Some(acked.clone());
         self.ack(Ack::Received(acked.clone())).await;
-        if !self.settings.stored {
-            return self.live.settle(&fragment);
+        if !fragment.stored {
+            return self.live.settle(&fragment, Instant::now());
         }
         let stored = self.app.store().append(NewFragment {
             stream: self.settings.stream,
@@ -380,7 +416,7 @@ impl Session {
     async fn stored(&mut self, stored: Stored) -> Result<(), Refused> {
         match stored.outcome {
             Ok(()) => {
-                self.live.settle(&stored.fragment);
+                self.live.settle(&stored.fragment, Instant::now());
                 // Behind one that failed nothing is confirmed: both will be sent again.
                 if self.failed.is_none() {
                     self.ack(Ack::Persisted(stored.acked)).await;
@@ -399,9 +435,11 @@ impl Session {
         if self.deadlines.stop.is_some_and(|at| at <= now) {
             return self.lost("the server stops");
         }
-        if self.deadlines.session <= now {
-            let why = "open for 45 minutes";
-            return Err(Refused::new(AckError::MaxConnectionDurationReached, why));
+        if self.deadlines.is_too_old(now) {
+            return Err(too_old());
+        }
+        if self.deadlines.held.is_some_and(|at| at <= now) {
+            return self.lost("it held newer fragments of the stream back for 30 s");
         }
         if self.deadlines.pause.is_some_and(|at| at <= now) {
             self.deadlines.pause = None;
@@ -442,4 +480,9 @@ impl Session {
             let _ = self.acks.send(ack).await;
         }
     }
+}
+
+fn too_old() -> Refused {
+    let why = "the connection is as old as it may get";
+    Refused::new(AckError::MaxConnectionDurationReached, why)
 }
