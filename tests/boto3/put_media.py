@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import ssl
 import urllib.parse
 
 from botocore.auth import SigV4Auth
@@ -16,6 +18,16 @@ class Refused(Exception):
         self.status, self.name, self.message = status, name, message
 
 
+def connection(location):
+    """To a server of boto3's choice, with the authorities that boto3 trusts."""
+    if location.scheme == "http":
+        return http.client.HTTPConnection(location.hostname, location.port, timeout=10)
+    context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
+    return http.client.HTTPSConnection(
+        location.hostname, location.port, timeout=10, context=context
+    )
+
+
 class PutMedia:
     """An upload: the body goes out while acknowledgements come in."""
 
@@ -26,7 +38,7 @@ class PutMedia:
         request = AWSRequest("POST", endpoint + "/putMedia", headers=headers, data=b"")
         SigV4Auth(credentials, "kinesisvideo", region).add_auth(request)
         location = urllib.parse.urlsplit(endpoint)
-        self._connection = http.client.HTTPConnection(location.hostname, location.port, timeout=10)
+        self._connection = connection(location)
         self._connection.putrequest("POST", "/putMedia")
         for name, value in request.headers.items():
             self._connection.putheader(name, value)
