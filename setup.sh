@@ -11,6 +11,10 @@ packages=(
   gstreamer1.0-libav gstreamer1.0-x
   ffmpeg mkvtoolnix meson ninja-build python3-venv
 )
+# Node.js comes with npm where its own makers' package is installed instead of Debian's.
+if [ "${1:-}" = --tests ] && ! command -v npm >/dev/null; then
+  packages+=(nodejs npm)
+fi
 cargo_deny_version=0.20.2
 
 say() { printf '%s\n' "$*" >&2; }

@@ -49,7 +49,9 @@ done
 step "the demo, for ten seconds"
 ./pipelines/demo.sh --seconds 10 </dev/null
 
-step "the official Python client against the release server"
-tests/boto3/run.sh "$target/release/kvs-server"
+for client in boto3 awscli javascript; do
+  step "$client against the release server"
+  "tests/$client/run.sh" "$target/release/kvs-server"
+done
 
 step "done"

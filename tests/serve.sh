@@ -27,7 +27,7 @@ against() {
   shift 2
   mkfifo "$work/$name.stdout"
   # shellcheck disable=SC2086 # the arguments are many words
-  "$server" --listen 127.0.0.1:0 --data "$work/$name" --get-media-idle 500ms $arguments \
+  "$server" --listen 127.0.0.1:0 --data "$work/$name" --get-media-idle 200ms $arguments \
     >"$work/$name.stdout" 2>"$work/$name.log" &
   server_pid=$!
   read -r line <"$work/$name.stdout" || { cat "$work/$name.log" >&2; exit 1; }

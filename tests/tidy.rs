@@ -8,7 +8,7 @@ const FILE_LINES_MAX: usize = 500;
 /// What fits beside a second file on a screen.
 const LINE_CHARS_MAX: usize = 100;
 /// Files we did not write by hand.
-const GENERATED: [&str; 2] = ["target", "vendor"];
+const GENERATED: [&str; 3] = ["target", "vendor", "node_modules"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

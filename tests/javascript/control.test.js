@@ -1,0 +1,90 @@
+// The control plane.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  CreateStreamCommand,
+  DeleteStreamCommand,
+  DescribeStreamCommand,
+  GetDataEndpointCommand,
+  KinesisVideoClient,
+  ListStreamsCommand,
+  paginateListStreams,
+} from "@aws-sdk/client-kinesis-video";
+import { control, newStream } from "./service.js";
+
+const describe = async (stream) => (await control.send(new DescribeStreamCommand(stream))).StreamInfo;
+
+/** What a command is refused with. */
+async function refusal(command, client = control) {
+  const error = await client.send(command).catch((error) => error);
+  return [error.name, error.$metadata?.httpStatusCode];
+}
+
+test("a stream is made, described and deleted", async () => {
+  const { StreamName, StreamARN } = await newStream({ MediaType: "video/h264", DeviceName: "camera" });
+  const info = await describe({ StreamName });
+  assert.equal(info.StreamARN, StreamARN);
+  assert.equal(info.Status, "ACTIVE");
+  assert.equal(info.MediaType, "video/h264");
+  assert.equal(info.DeviceName, "camera");
+  assert.equal(info.DataRetentionInHours, 24);
+  assert.ok(Math.abs(Date.now() - info.CreationTime) < 60_000);
+  assert.deepEqual(await describe({ StreamARN }), { ...info });
+  await control.send(new DeleteStreamCommand({ StreamARN, CurrentVersion: info.Version }));
+  const gone = new DescribeStreamCommand({ StreamName });
+  assert.deepEqual(await refusal(gone), ["ResourceNotFoundException", 404]);
+});
+
+test("streams are listed in pages", async () => {
+  const ComparisonValue = (await newStream()).StreamName;
+  const StreamNameCondition = { ComparisonOperator: "BEGINS_WITH", ComparisonValue };
+  const name = (suffix) => ComparisonValue + suffix;
+  for (const suffix of ["-a", "-b"]) await newStream({ StreamName: name(suffix) });
+  const pages = [];
+  const input = { StreamNameCondition };
+  for await (const page of paginateListStreams({ client: control, pageSize: 2 }, input)) {
+    pages.push(page.StreamInfoList.map((info) => info.StreamName));
+  }
+  assert.deepEqual(pages, [[name(""), name("-a")], [name("-b")]]);
+});
+
+test("the endpoint is where the server is", async () => {
+  const { StreamName } = await newStream();
+  for (const APIName of ["GET_MEDIA", "LIST_FRAGMENTS", "GET_MEDIA_FOR_FRAGMENT_LIST"]) {
+    const command = new GetDataEndpointCommand({ StreamName, APIName });
+    assert.equal((await control.send(command)).DataEndpoint, process.env.KVS_ENDPOINT);
+  }
+});
+
+test("errors have their names", async () => {
+  const { StreamName, StreamARN } = await newStream();
+  for (const [name, command] of [
+    ["ResourceInUseException", new CreateStreamCommand({ StreamName })],
+    ["InvalidArgumentException", new CreateStreamCommand({ StreamName: "a b" })],
+    ["VersionMismatchException", new DeleteStreamCommand({ StreamARN, CurrentVersion: "another" })],
+    ["InvalidArgumentException", new ListStreamsCommand({ NextToken: "?" })],
+  ]) {
+    assert.deepEqual(await refusal(command), [name, 400]);
+  }
+});
+
+test("a narrowed key is refused, and so are a wrong secret and another region", async () => {
+  const { StreamName } = await newStream();
+  const command = new DescribeStreamCommand({ StreamName });
+  const secretAccessKey = process.env.KVS_SECRET_KEY;
+  const narrow = { accessKeyId: process.env.KVS_NARROW_ACCESS_KEY, secretAccessKey };
+  const wrong = { accessKeyId: process.env.KVS_ACCESS_KEY, secretAccessKey: "wrong" };
+  const unknown = { accessKeyId: "AKIDUNKNOWN", secretAccessKey };
+  for (const [name, status, config] of [
+    ["NotAuthorizedException", 401, { credentials: narrow }],
+    ["InvalidSignatureException", 403, { credentials: wrong }],
+    ["UnrecognizedClientException", 403, { credentials: unknown }],
+    ["InvalidSignatureException", 403, { region: "eu-west-1" }],
+  ]) {
+    const client = new KinesisVideoClient({ maxAttempts: 1, ...config });
+    assert.deepEqual(await refusal(command, client), [name, status]);
+    client.destroy();
+  }
+});
