@@ -28,6 +28,10 @@ mod get_media;
 mod harness;
 #[path = "server/health.rs"]
 mod health;
+#[path = "server/hostile.rs"]
+mod hostile;
+#[path = "server/hostile_bytes.rs"]
+mod hostile_bytes;
 #[path = "server/leaving.rs"]
 mod leaving;
 #[path = "server/logging.rs"]

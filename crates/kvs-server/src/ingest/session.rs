@@ -456,7 +456,8 @@ impl Session {
             return self.lost("silent for 30 s");
         }
         if self.deadlines.element.is_some_and(|(at, _)| at <= now) {
-            return self.lost("an element that goes on with less than 1 KiB in 30 s");
+            let why = "an element that goes on with less than 1 KiB in 30 s";
+            return Err(Refused::new(AckError::StreamReadError, why));
         }
         if self.deadlines.idle_ack <= now {
             self.deadlines.idle_ack = now + IDLE_ACK_INTERVAL;

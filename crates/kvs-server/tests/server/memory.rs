@@ -8,11 +8,17 @@ use crate::startup::run;
 /// debug build's buffers takes besides.
 const PEAK_BYTES_MAX: u64 = (2 * 50 + 60) << 20;
 
-fn peak_bytes(process: u32) -> u64 {
+/// The most that a process has had in memory at once.
+pub(crate) fn peak_bytes(process: u32) -> u64 {
+    memory_bytes(process, "VmHWM:")
+}
+
+/// What the system says of a process's memory.
+pub(crate) fn memory_bytes(process: u32, of: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
     let line = status
         .lines()
-        .find(|line| line.starts_with("VmHWM:"))
+        .find(|line| line.starts_with(of))
         .expect("Linux says it");
     let kib: u64 = line
         .split_whitespace()
