@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 use crate::ingest::OPEN_BYTES_MAX;
+use crate::seed::Seed;
 
 /// Everything that a server is told.
 ///
@@ -32,6 +33,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// After how long without a fragment a GetMedia ends; `None` never ends it.
     pub get_media_idle: Option<Duration>,
+    /// Streams that have data when the server starts.
+    pub seeds: Vec<Seed>,
     /// Whether `/_kvs/faults` is there, over which the server is told to do things wrong.
     pub faults: bool,
     /// How old a PutMedia may get before its producer has to open another; `None` is any age.
@@ -75,6 +78,7 @@ impl Default for Config {
             credentials: None,
             tls: None,
             get_media_idle: Some(GET_MEDIA_IDLE),
+            seeds: Vec::new(),
             faults: false,
             connection_age_max: Some(CONNECTION_AGE_MAX),
             allow_origins: Vec::new(),

@@ -28,10 +28,12 @@ mod live;
 mod lock;
 mod metrics;
 mod reader;
+mod seed;
 mod server;
 pub mod store;
 mod stored;
 mod tls;
 
 pub use config::{ACCOUNT_ID, Config, GET_MEDIA_IDLE, REGION, TlsFiles};
+pub use seed::Seed;
 pub use server::{Handle, Server, StartError};

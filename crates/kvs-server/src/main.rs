@@ -2,6 +2,7 @@
 
 mod commands;
 
+use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, ValueEnum};
 use commands::{Command, failed};
-use kvs_server::{ACCOUNT_ID, Config, Handle, REGION, Server, TlsFiles};
+use kvs_server::{ACCOUNT_ID, Config, Handle, REGION, Seed, Server, TlsFiles};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -84,6 +85,10 @@ struct Serve {
     /// Let web pages of this origin call a server without --credentials; may be given again.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allow_origins: Vec<String>,
+    /// Begin with a stream that has this file's data (Matroska or MP4), ending now; several may be
+    /// given. The stream is named after the file unless =STREAM is behind it.
+    #[arg(long, value_name = "FILE[=STREAM]", value_parser = seed)]
+    seed: Vec<Seed>,
     /// For whom the log on stderr is written.
     #[arg(long, value_enum, default_value = "text")]
     log_format: LogFormat,
@@ -107,6 +112,7 @@ impl Serve {
                 .zip(self.tls_key)
                 .map(|(cert, key)| TlsFiles { cert, key }),
             get_media_idle: Some(self.get_media_idle).filter(|idle| !idle.is_zero()),
+            seeds: self.seed,
             faults: self.enable_faults,
             connection_age_max: Some(self.connection_age_max).filter(|age| !age.is_zero()),
             allow_origins: self.allow_origins,
@@ -213,6 +219,16 @@ fn announce(server: &Handle) -> io::Result<()> {
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| format!("it has to be IP:PORT, for example 127.0.0.1:{PORT}"))
+}
+
+/// A path with a `=` in it needs a name behind it.
+fn seed(text: &str) -> Result<Seed, Infallible> {
+    let (file, stream) = match text.rsplit_once('=') {
+        Some((file, stream)) => (file, Some(stream.into())),
+        None => (text, None),
+    };
+    let file = file.into();
+    Ok(Seed { file, stream })
 }
 
 /// `3s`, `500ms`, `2m`, or a plain number of seconds.

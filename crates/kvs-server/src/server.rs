@@ -66,6 +66,14 @@ pub enum StartError {
         /// What is wrong.
         what: String,
     },
+    /// A file to begin with is unusable.
+    #[error("--seed {path}: {what}")]
+    Seed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -120,7 +128,16 @@ impl Server {
         }
         let (stop, stopping) = watch::channel(false);
         let (running, gone) = mpsc::channel(1);
-        let open = move || App::open(config, address, stopping, running);
+        let open = move || {
+            let app = App::open(config, address, stopping, running)?;
+            for seed in &app.config().seeds {
+                seed.sow(&app).map_err(|what| StartError::Seed {
+                    path: seed.file.clone(),
+                    what,
+                })?;
+            }
+            Ok::<_, StartError>(app)
+        };
         // It reads files and opens the store.
         let app = spawn_blocking(open)
             .await

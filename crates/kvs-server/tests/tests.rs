@@ -58,6 +58,8 @@ mod recordings;
 mod rights;
 #[path = "server/rounds.rs"]
 mod rounds;
+#[path = "server/seeding.rs"]
+mod seeding;
 #[path = "server/signatures.rs"]
 mod signatures;
 #[path = "server/signing.rs"]

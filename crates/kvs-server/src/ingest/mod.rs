@@ -10,4 +10,5 @@ mod raw;
 mod session;
 
 pub(crate) use budget::{Budget, OPEN_BYTES_MAX};
+pub(crate) use fragment::{FRAGMENT_BYTES_MAX, FRAGMENT_LENGTH_NS_MAX, TRACKS_MAX};
 pub(crate) use put_media::put_media;
