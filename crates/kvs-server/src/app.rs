@@ -87,6 +87,7 @@ impl App {
                     Some(faults) => Arc::new(FaultDisk::new(disk, faults)),
                 }
             })?;
+        store.claim()?;
         store.tell_when_closed(running);
         Ok(Arc::new(Self {
             auth,

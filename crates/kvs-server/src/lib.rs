@@ -16,6 +16,7 @@ mod access;
 mod api;
 mod app;
 mod auth;
+mod backup_socket;
 pub mod clock;
 mod config;
 mod connection;

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::app::{self, App};
 use crate::auth::Auth;
+use crate::backup_socket::BackupSocket;
 use crate::config::Config;
 use crate::connection;
 use crate::faults::Faults;
@@ -144,6 +145,8 @@ impl Server {
             .map_err(|_| StoreError::Interrupted)??;
         tokio::spawn(live::sweep_on(Arc::downgrade(app.live())));
         let url = app.hosts().base_url(None);
+        let data = app.config().data.as_deref();
+        let backups = data.and_then(|data| BackupSocket::listen(data, app.store().clone()));
         let auth = Arc::clone(app.auth());
         let served = tokio::spawn(accept(listener, tls.clone(), app));
         Ok(Handle {
@@ -151,6 +154,7 @@ impl Server {
             url,
             tls,
             auth,
+            backups,
             stop,
             served,
             gone,
@@ -165,6 +169,7 @@ pub struct Handle {
     url: String,
     tls: Option<Arc<Tls>>,
     auth: Arc<Auth>,
+    backups: Option<BackupSocket>,
     stop: watch::Sender<bool>,
     served: JoinHandle<()>,
     /// Closed when nothing holds the store any more.
@@ -201,6 +206,7 @@ impl Handle {
     /// Takes no more requests, gives fragments under way 4 s to end, and is gone within 5 s.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
+        self.backups = None;
         // Its only errors: it panicked, or it was aborted. Either way it runs no more.
         let _ = (&mut self.served).await;
         self.wait_until_gone().await;
@@ -208,6 +214,7 @@ impl Handle {
 
     /// Ends everything at once, as a crash would, but for what the store has already been given.
     pub async fn abort(mut self) {
+        self.backups = None;
         self.served.abort();
         let _ = (&mut self.served).await;
         self.wait_until_gone().await;

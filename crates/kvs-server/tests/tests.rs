@@ -70,3 +70,5 @@ mod startup;
 mod stopping;
 #[path = "server/tls.rs"]
 mod tls;
+#[path = "server/tools.rs"]
+mod tools;

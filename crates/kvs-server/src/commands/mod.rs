@@ -1,5 +1,6 @@
 //! The subcommands: tools for a data folder, beside the server.
 
+mod backup;
 mod check;
 mod rebuild_index;
 mod rotate_key;
@@ -15,6 +16,8 @@ use clap::{Args, Subcommand};
 /// What the binary does instead of serving.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Copy a data folder, whether a server uses it or not.
+    Backup(backup::Backup),
     /// Look for damage in a data folder that no server uses. Exit code 1 if there is any.
     Check(check::Check),
     /// Make the index of a data folder that no server uses again, and keep the old one.
@@ -27,6 +30,7 @@ impl Command {
     /// Does it, and says how the process ends.
     pub(crate) fn run(self) -> ExitCode {
         match self {
+            Self::Backup(backup) => backup.run(),
             Self::Check(check) => check.run(),
             Self::RebuildIndex(rebuild) => rebuild.run(),
             Self::RotateKey(rotate) => rotate.run(),

@@ -228,6 +228,10 @@ impl Engine {
         }
         let free = self.shared.disk.free_bytes();
         let full = free.is_ok_and(|free| free < self.free_bytes_min);
+        if full {
+            // A backup begins again; a fragment does not.
+            self.shared.holds.break_all();
+        }
         let admit = |append: Append| {
             let refused = if full {
                 StoreError::DiskFull
@@ -345,6 +349,7 @@ impl Engine {
             tracing::warn!(%error, "the next start will have to recover");
         }
         if let Some((sender, thread)) = self.reclaimer.take() {
+            self.shared.holds.close();
             drop(sender);
             if thread.join().is_err() {
                 tracing::error!("the reclaimer failed");

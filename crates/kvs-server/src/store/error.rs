@@ -92,6 +92,23 @@ pub enum StoreError {
         .0.display()
     )]
     NotAStore(PathBuf),
+    /// A backup that was cut short has not all that it needs.
+    #[error(
+        "{} is a backup that was cut short: run kvs-server backup again, which goes on with it",
+        .0.display()
+    )]
+    UnfinishedBackup(PathBuf),
+    /// A folder that a backup must not be written to.
+    #[error("{} {why}", .to.display())]
+    NotForBackup {
+        /// The folder.
+        to: PathBuf,
+        /// Why not, and what to do.
+        why: &'static str,
+    },
+    /// What was to be copied is no longer sure to be there.
+    #[error("{0}: run the backup again, which goes on where it stopped")]
+    BackupBroken(String),
     /// There is nothing to check.
     #[error("there is no store in {}: name its folder with --data", .0.display())]
     NoStore(PathBuf),

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::backup;
 use super::disk::{self, Disk, DiskLock, RealDisk};
 use super::error::StoreError;
 use super::index::Index;
@@ -16,7 +17,7 @@ use super::stream_files::STREAMS;
 pub(super) const FORMAT_VERSION: u32 = 1;
 const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_LABEL: &str = "kvs-server store ";
-const LOCK_FILE: &str = "LOCK";
+pub(super) const LOCK_FILE: &str = "LOCK";
 /// The file of the index.
 pub(super) const INDEX_FILE: &str = "index.redb";
 
@@ -40,6 +41,9 @@ pub(super) fn open(
     let lock = lock.ok_or_else(|| StoreError::InUse(data.to_owned()))?;
     let exists = exists(disk, data)?;
     if !exists {
+        if backup::is_one(disk)? {
+            return Err(StoreError::UnfinishedBackup(data.to_owned()));
+        }
         check_empty(disk, data)?;
     }
     let master = match master_key {
@@ -96,7 +100,7 @@ pub(super) fn exists(disk: &dyn Disk, data: &Path) -> Result<bool, StoreError> {
 }
 
 /// A folder with fragments or keys and without FORMAT is not made into a new store.
-fn check_empty(disk: &dyn Disk, data: &Path) -> Result<(), StoreError> {
+pub(super) fn check_empty(disk: &dyn Disk, data: &Path) -> Result<(), StoreError> {
     for folder in [KEYS, STREAMS, SEGMENTS] {
         let empty = match disk.list(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
@@ -120,8 +124,14 @@ fn initialise(disk: &dyn Disk, master_key_mark: u64) -> Result<(), StoreError> {
     disk::unlink_if_there(disk, INDEX_FILE).map_err(&making)?;
     Index::create(disk, INDEX_FILE, master_key_mark)?;
     disk.sync_dir("").map_err(&making)?;
+    write_format(disk)
+}
+
+/// From here on the folder is a store.
+pub(super) fn write_format(disk: &dyn Disk) -> Result<(), StoreError> {
     let text = format!("{FORMAT_LABEL}{FORMAT_VERSION}\n");
-    disk::write_whole(disk, "", FORMAT_FILE, text.as_bytes()).map_err(making)
+    disk::write_whole(disk, "", FORMAT_FILE, text.as_bytes())
+        .map_err(StoreError::io("write FORMAT"))
 }
 
 fn own_master_key(disk: &dyn Disk, exists: bool, random: &dyn Random) -> Result<Key, StoreError> {

@@ -7,16 +7,20 @@
 //! Nothing outside this module knows files or the index. What blocks on the disk says so.
 
 mod acts;
+mod backup;
 mod check;
 mod config;
+mod copy;
 mod damage;
 pub mod disk;
+mod dump;
 mod engine;
 mod error;
 mod evict;
 mod format;
 mod fragment;
 mod health;
+mod holds;
 mod index;
 mod keys;
 mod master;
@@ -60,6 +64,8 @@ use writer::{Act, Append, Command, Reply, Reserve};
 
 pub(crate) use damage::damaged;
 
+pub(crate) use backup::SOCKET_FILE as BACKUP_SOCKET_FILE;
+pub use backup::{BackedUp, backup, backup_on};
 pub use check::{Checked, Invariant, Violation, check};
 pub use config::{MEMORY_BYTES_MAX, SEGMENT_BYTES, StoreConfig};
 pub use error::StoreError;
@@ -165,6 +171,12 @@ impl Store {
         if let Some(inner) = Arc::get_mut(&mut self.0) {
             inner.closed = Some(closed);
         }
+    }
+
+    /// A server uses the folder from here on. A backup that it was is one no more, so that none is
+    /// written over what the server stores.
+    pub(crate) fn claim(&self) -> Result<(), StoreError> {
+        backup::claim(self.0.shared.disk.as_ref())
     }
 
     fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {
@@ -379,8 +391,7 @@ impl Store {
         Ok(checked.violations)
     }
 
-    /// Makes what the index says durable now, and not only within a second.
-    #[doc(hidden)]
+    /// Makes what the index says durable now, and not only within a second. Blocks for some syncs.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         self.ask(|reply| Command::Act(Act::Checkpoint { reply }))
     }

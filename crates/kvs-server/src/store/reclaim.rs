@@ -20,6 +20,7 @@ pub(super) enum Reclaim {
 /// Works until nobody can ask any more.
 pub(super) fn run(shared: &Arc<Shared>, work: &Receiver<Reclaim>, writer: &Sender<Command>) {
     for reclaim in work {
+        let reclaiming = shared.holds.reclaim();
         let done = match reclaim {
             Reclaim::Places(places) => {
                 let done = places
@@ -35,6 +36,7 @@ pub(super) fn run(shared: &Arc<Shared>, work: &Receiver<Reclaim>, writer: &Sende
                 Reclaim::Segment(segment)
             }
         };
+        drop(reclaiming);
         // A writer that has ended finds it in the index at the next start.
         let _ = writer.send(Command::Reclaimed(done));
     }

@@ -128,6 +128,40 @@ fn write(disk: &dyn Disk, path: &str, bytes: &[u8]) -> io::Result<()> {
     file.sync_data()
 }
 
+/// For a backup: makes a key's file, or where another is in its place writes it beside that.
+pub(super) fn write_beside(disk: &dyn Disk, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    let writing = StoreError::io(format!("write {path}"));
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let path = match disk::read_whole(disk, path) {
+        Ok(there) if there == bytes => return Ok(()),
+        Ok(_) => rotated(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        Err(error) => return Err(writing(error)),
+    };
+    write(disk, &path, bytes)
+        .and_then(|()| disk.sync_dir(folder))
+        .map_err(writing)
+}
+
+/// For a backup whose index has the mark of these keys: gives each its place.
+pub(super) fn replace_all(disk: &dyn Disk) -> Result<(), StoreError> {
+    let replacing = StoreError::io("finish the backup's keys");
+    for folder in [KEYS, ""] {
+        for name in disk.list(folder).map_err(&replacing)? {
+            let path = if folder.is_empty() {
+                name
+            } else {
+                format!("{folder}/{name}")
+            };
+            if let Some(old) = path.strip_suffix(ROTATED) {
+                replace(disk, old, &path).map_err(&replacing)?;
+            }
+        }
+        disk.sync_dir(folder).map_err(&replacing)?;
+    }
+    Ok(())
+}
+
 /// Refuses a folder in which a rotation waits for the index to decide.
 pub(super) fn check_none(disk: &dyn Disk) -> Result<(), StoreError> {
     match keys::names(disk)?

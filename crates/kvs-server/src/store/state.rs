@@ -9,6 +9,7 @@ use super::error::StoreError;
 use super::format::Folder;
 use super::fragment::TimeOrigin;
 use super::health::Health;
+use super::holds::Holds;
 use super::index::{Index, Snapshot};
 use super::keys::{self, Key};
 use super::measures::Groups;
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     streams: RwLock<Streams>,
     pub(super) health: Health,
     pub(super) groups: Groups,
+    pub(super) holds: Arc<Holds>,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +113,7 @@ impl Shared {
             streams: RwLock::default(),
             health: Health::default(),
             groups: Groups::default(),
+            holds: Arc::default(),
         }
     }
 

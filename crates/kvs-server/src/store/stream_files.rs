@@ -64,6 +64,14 @@ pub(super) fn write(disk: &dyn Disk, stream: &Stream) -> Result<(), StoreError> 
         .map_err(StoreError::io("write a stream's file"))
 }
 
+/// The same where it is not there yet.
+pub(super) fn write_if_missing(disk: &dyn Disk, stream: &Stream) -> Result<(), StoreError> {
+    match disk.open(&path(&file_name(stream.id, stream.revision))) {
+        Ok(_) => Ok(()),
+        Err(_) => write(disk, stream),
+    }
+}
+
 /// Takes the file away that a stream had before it was changed. Where that fails, the next start
 /// does it.
 pub(super) fn remove(disk: &dyn Disk, id: StreamId, revision: u32) {

@@ -16,7 +16,7 @@ use super::error::StoreError;
 use backend::Backend;
 
 pub(super) use read::{PASSED_ROWS_MAX, Snapshot};
-pub(super) use row::Row;
+pub(super) use row::{Entry, Row};
 pub(super) use unproven::Unproven;
 pub(super) use write::{Changes, Reserved};
 
@@ -82,7 +82,10 @@ impl Index {
         if file.len().map_err(&opening)? == 0 {
             return Err(damaged());
         }
-        let index = Self::in_file(file)?;
+        let index = Self::in_file(file).map_err(|error| {
+            let hint = "if index.redb is damaged, kvs-server rebuild-index makes it again";
+            StoreError::Index(format!("{error} ({hint})"))
+        })?;
         if index.0.begin_read()?.list_tables()?.next().is_none() {
             return Err(damaged());
         }

@@ -7,8 +7,8 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
 use super::{BY_PRODUCER, BY_SERVER, Key, Row};
 use super::{
-    CHECKPOINT_BLOCK, CHECKPOINT_SEGMENT, DOOMED, FREE, MASTER_KEY_MARK, RESERVED, SEGMENTS,
-    SINGLE, STREAMS,
+    CHECKPOINT_BLOCK, CHECKPOINT_SEGMENT, DOOMED, FREE, MASTER_KEY_MARK, NEXT_STREAM, RESERVED,
+    SEGMENTS, SINGLE, STREAMS,
 };
 use crate::store::error::StoreError;
 use crate::store::fragment::{FragmentInfo, TimeOrigin};
@@ -232,6 +232,12 @@ impl Snapshot {
             Ok((Place { segment, block }, blocks.value()))
         });
         entries.collect()
+    }
+
+    /// The id of the stream that is made next.
+    pub(in crate::store) fn next_stream(&self) -> Result<u64, StoreError> {
+        let table = self.transaction.open_table(SINGLE)?;
+        Ok(table.get(NEXT_STREAM)?.map_or(1, |id| id.value()))
     }
 
     /// By what the master key is known again; a folder of an earlier version has nothing yet.

@@ -11,6 +11,9 @@ use crate::store::stream::StreamId;
 /// Random bits, producer's time, length, bytes of header, cluster and tags, segment, block.
 pub(super) type Value = (u32, u64, u32, u32, u32, u32, u32, u32);
 
+/// A row as the index holds it.
+pub(in crate::store) type Entry = (Key, Value);
+
 /// What the index knows of a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) struct Row {
@@ -68,7 +71,12 @@ impl Row {
         )
     }
 
-    pub(super) fn from_entry((stream, server_ms, sequence): Key, value: Value) -> Self {
+    /// The row as the index holds it.
+    pub(in crate::store) fn entry(&self) -> Entry {
+        (self.server_key(), self.value())
+    }
+
+    pub(in crate::store) fn from_entry((stream, server_ms, sequence): Key, value: Value) -> Self {
         let (
             random,
             producer_ms,
