@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 
-use kvs_protocol::Ack;
+use kvs_protocol::{Ack, AckError};
 use kvs_server::store;
 use serde_json::json;
 use tempfile::TempDir;
@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::faults::{add, clear, until_fired};
 use crate::harness::{Acks, Put, create, post, request, soon, try_send};
-use crate::movie::{self, Chunk, FRAGMENT_MS, Movie, START_MS};
+use crate::movie::{self, Chunk, FRAGMENT_MS, FRAME_MS, Movie, START_MS};
 use crate::random::{Random, given_seed};
 use crate::startup::run;
 
@@ -25,6 +25,10 @@ const ROUNDS_LONG: u64 = 200;
 /// Two write each, one reads.
 const STREAMS: u64 = 16;
 const WRITERS: u64 = 2 * STREAMS;
+/// Of them, those that leave in the middle of a fragment, again and again.
+const LEAVERS: u64 = 4;
+/// So many fragments a session sends ahead of the disk.
+const UNSTORED_MAX: u64 = 3;
 /// More than a writer ever uploads in a round.
 const FRAGMENTS_MAX: u64 = 10_000;
 
@@ -37,7 +41,7 @@ struct Round {
     persisted: Mutex<BTreeMap<String, Persisted>>,
     /// PERSISTED acks of all writers.
     acks: watch::Sender<u64>,
-    /// ERROR acks of all writers.
+    /// ERROR acks that the disk is the reason for.
     errors: watch::Sender<u64>,
     /// From here on the server may be gone.
     over: watch::Sender<bool>,
@@ -54,6 +58,36 @@ impl Round {
             assert!(self.is_over(), "{what}: {error}");
         }
         result.ok()
+    }
+
+    fn note(&self, stream: &str, ack: Ack) {
+        match ack {
+            Ack::Persisted(acked) => {
+                let mut persisted = self.persisted.lock().expect("no test panicked");
+                persisted
+                    .entry(stream.to_owned())
+                    .or_default()
+                    .insert(acked.number.to_string(), index_at(acked.timecode));
+                self.acks.send_modify(|acks| *acks += 1);
+            }
+            Ack::Error {
+                error: AckError::ArchivalError,
+                ..
+            } => self.errors.send_modify(|errors| *errors += 1),
+            _ => {}
+        }
+    }
+
+    /// Reads to the next PERSISTED; whether there is one.
+    async fn note_next(&self, stream: &str, acks: &mut Acks) -> bool {
+        while let Ok(Some(ack)) = acks.next().await {
+            let is_persisted = matches!(ack, Ack::Persisted(_));
+            self.note(stream, ack);
+            if is_persisted {
+                return true;
+            }
+        }
+        false
     }
 
     async fn more_acks(&self, acks: u64) {
@@ -120,70 +154,84 @@ fn holds(chunk: &Chunk, index: u64) -> bool {
     windows.any(|window| window == cluster)
 }
 
-/// Uploads one fragment after another, in a new session wherever one ends.
-async fn write(round: Arc<Round>, writer: u64) {
-    let stream = name(writer % STREAMS);
+/// A session, as soon as there can be one; `None` when the round is over.
+async fn session(round: &Round, stream: &str) -> Option<Put> {
     let head = format!(
         "POST /putMedia HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\
          x-amzn-stream-name: {stream}\r\nx-amzn-fragment-timecode-type: ABSOLUTE\r\n\r\n",
         round.address
     );
+    while !round.is_over() {
+        let opened = Put::try_with_head(round.address, &head).await;
+        let put = round.broke("a PutMedia", opened)?;
+        // Else the disk is at fault, or the session before is not quite over.
+        if put.status == 200 {
+            return Some(put);
+        }
+    }
+    None
+}
+
+/// Uploads one fragment after another, in a new session wherever one ends.
+async fn write(round: Arc<Round>, writer: u64) {
+    let stream = name(writer % STREAMS);
     let first = writer * FRAGMENTS_MAX;
     let mut indices = first..first + FRAGMENTS_MAX;
-    while !round.is_over() && !indices.is_empty() {
-        let opened = Put::try_with_head(round.address, &head).await;
-        let Some(put) = round.broke("a PutMedia", opened) else {
-            break;
-        };
-        if put.status != 200 {
-            // The disk is at fault, or the session before is not quite over.
-            continue;
-        }
-        let (mut body, acks) = put.split();
-        let mut reading = tokio::spawn(read_acks(Arc::clone(&round), stream.clone(), acks));
+    while let Some(put) = session(&round, &stream).await {
+        let (mut body, mut acks) = put.split();
         let mut movie = movie_of(first);
         let mut next = movie.header();
-        let sending = async {
-            for index in indices.by_ref() {
-                next.extend(movie.fragment(index));
-                let sent = body.send(&next).await;
-                next.clear();
-                if sent.is_err() {
+        let mut unstored = 0;
+        for index in indices.by_ref() {
+            next.extend(movie.fragment(index));
+            if body.send(&next).await.is_err() {
+                break;
+            }
+            next.clear();
+            unstored += 1;
+            if unstored == UNSTORED_MAX {
+                if !round.note_next(&stream, &mut acks).await {
                     break;
                 }
-            }
-        };
-        // Whichever end comes first, the other is near.
-        tokio::select! {
-            () = sending => {}
-            read = &mut reading => {
-                read.expect("it reads to the end");
-                continue;
+                unstored -= 1;
             }
         }
         drop(body);
-        let read = soon("the end of a session", reading).await;
-        read.expect("it reads to the end");
+        while round.note_next(&stream, &mut acks).await {}
     }
 }
 
-/// Notes what was PERSISTED, until the session ends.
-async fn read_acks(round: Arc<Round>, stream: String, mut acks: Acks) {
-    while let Ok(Some(ack)) = acks.next().await {
-        match ack {
-            Ack::Persisted(acked) => {
-                let mut persisted = round.persisted.lock().expect("no test panicked");
-                persisted
-                    .entry(stream.clone())
-                    .or_default()
-                    .insert(acked.number.to_string(), index_at(acked.timecode));
-                round.acks.send_modify(|acks| *acks += 1);
-            }
-            Ack::Error { .. } => {
-                round.errors.send_modify(|errors| *errors += 1);
+/// Uploads a fragment and a half, and leaves once the server has begun to take the half.
+async fn write_halves(round: Arc<Round>, writer: u64) {
+    let stream = name(writer % STREAMS);
+    let first = writer * FRAGMENTS_MAX;
+    for index in (first..first + FRAGMENTS_MAX).step_by(2) {
+        let Some(mut put) = session(&round, &stream).await else {
+            break;
+        };
+        let mut movie = movie_of(first);
+        // Half of its frames: nothing but the missing tags tells it from a whole one.
+        let half_ms = START_MS + (index + 1) * FRAGMENT_MS;
+        let pieces = [
+            movie.header(),
+            movie.fragment(index),
+            movie.cluster(half_ms),
+            movie.frame(1, half_ms),
+            movie.frame(1, half_ms + FRAME_MS),
+        ];
+        if put.send(&pieces.concat()).await.is_err() {
+            continue;
+        }
+        let (_body, mut acks) = put.split();
+        while let Ok(Some(ack)) = acks.next().await {
+            let begun = match &ack {
+                Ack::Buffering(acked) => Some(index_at(acked.timecode)),
+                _ => None,
+            };
+            round.note(&stream, ack);
+            if begun == Some(index + 1) {
                 break;
             }
-            _ => {}
         }
     }
 }
@@ -310,7 +358,11 @@ async fn round(seed: u64) -> (&'static str, usize, usize) {
     }
     let (mut writers, mut readers) = (JoinSet::new(), JoinSet::new());
     for writer in 0..WRITERS {
-        writers.spawn(write(Arc::clone(&round), writer));
+        if writer < LEAVERS {
+            writers.spawn(write_halves(Arc::clone(&round), writer));
+        } else {
+            writers.spawn(write(Arc::clone(&round), writer));
+        }
     }
     for stream in 0..STREAMS {
         readers.spawn(read(Arc::clone(&round), stream));
