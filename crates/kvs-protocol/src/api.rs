@@ -17,6 +17,7 @@ pub mod operation;
 pub mod put_media;
 pub mod resource_tags;
 pub mod stream_ref;
+pub mod tagging;
 pub mod update_data_retention;
 pub mod update_stream;
 
@@ -34,6 +35,7 @@ pub use operation::Operation;
 pub use put_media::{ProducerTimecodes, PutMedia};
 pub use resource_tags::ResourceTags;
 pub use stream_ref::StreamRef;
+pub use tagging::{AddTags, ListTags, ListedTags, RemoveTags};
 pub use update_data_retention::{RetentionChange, UpdateDataRetention};
 pub use update_stream::UpdateStream;
 
@@ -53,6 +55,15 @@ mod tests {
         let _ = DeleteStream::parse(body);
         let _ = UpdateStream::parse(body);
         let _ = UpdateDataRetention::parse(body);
+        for parse in [AddTags::of_stream, AddTags::of_resource] {
+            let _ = parse(body);
+        }
+        for parse in [RemoveTags::of_stream, RemoveTags::of_resource] {
+            let _ = parse(body);
+        }
+        for parse in [ListTags::of_stream, ListTags::of_resource] {
+            let _ = parse(body);
+        }
         let _ = GetDataEndpoint::parse(body);
         let _ = GetMedia::parse(body);
         let _ = ListFragments::parse(body);
@@ -73,6 +84,7 @@ mod tests {
                     "StreamName", "StreamARN", "Fragments", "MaxResults", "NextToken", "Tags",
                     "DataRetentionInHours", "CurrentVersion", "APIName", "StreamNameCondition",
                     "Operation", "DataRetentionChangeInHours", "DeviceName", "MediaType",
+                    "TagKeyList", "ResourceARN",
                 ] {
                     parse_all(serde_json::json!({ member: value }).to_string().as_bytes());
                 }

@@ -37,9 +37,10 @@ macro_rules! error_kinds {
                 match self { $(Self::$kind => $status,)+ }
             }
 
-            /// The exception of that name, if it is one that this crate knows.
+            /// The exception of that name, if it is one that this crate knows. Of two it is the
+            /// first.
             pub fn from_name(name: &str) -> Option<Self> {
-                match name { $($name => Some(Self::$kind),)+ _ => None }
+                Self::ALL.iter().copied().find(|kind| kind.name() == name)
             }
         }
     };
@@ -64,14 +65,20 @@ error_kinds! {
     TagsPerResourceExceededLimit = "TagsPerResourceExceededLimitException", 400;
     /// `CurrentVersion` is not the current one.
     VersionMismatch = "VersionMismatchException", 400;
+    /// The ARN is malformed; of the tags of streams only.
+    InvalidResourceFormat = "InvalidResourceFormatException", 400;
+    /// The stream keeps nothing, so there is nothing to do it with.
+    NoDataRetention = "NoDataRetentionException", 400;
     /// This host does not serve that stream or that API.
     InvalidEndpoint = "InvalidEndpointException", 400;
     /// No such stream, or not active.
     ResourceNotFound = "ResourceNotFoundException", 404;
     /// The caller may not do this.
     NotAuthorized = "NotAuthorizedException", 401;
-    /// The caller's policy forbids it.
+    /// The front end turns the caller away.
     AccessDenied = "AccessDeniedException", 403;
+    /// The caller may not do this, where an operation's model has this name for it.
+    OperationDenied = "AccessDeniedException", 401;
     /// The Authorization header is malformed.
     IncompleteSignature = "IncompleteSignature", 400;
     /// The access key is not known.
@@ -219,7 +226,8 @@ mod tests {
     #[test]
     fn names_and_kinds_go_both_ways() {
         for &kind in ErrorKind::ALL {
-            assert_eq!(ErrorKind::from_name(kind.name()), Some(kind));
+            let found = ErrorKind::from_name(kind.name()).map(ErrorKind::name);
+            assert_eq!(found, Some(kind.name()));
         }
         assert_eq!(ErrorKind::from_name("Coffee"), None);
     }

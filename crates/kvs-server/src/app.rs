@@ -8,18 +8,19 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use http::HeaderValue;
 use kvs_protocol::api::{Operation, StreamRef};
 use kvs_protocol::error::REQUEST_ID_HEADER;
-use kvs_protocol::{ApiError, ErrorKind, KmsKeyId, Region};
+use kvs_protocol::{ApiError, KmsKeyId, Region};
 use ring::rand::SystemRandom;
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 
 use crate::access::Access;
+use crate::api::pages;
 use crate::api::reply::Refusal;
-use crate::api::{archived_media, control, media, pages};
+use crate::api::routes::{operations, unknown_operation};
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -30,7 +31,7 @@ use crate::faults::requests::meet_faults;
 use crate::faults::{self, Faults};
 use crate::host::Hosts;
 use crate::ids;
-use crate::ingest::{self, Budget};
+use crate::ingest::Budget;
 use crate::live::{Live, LiveStream};
 use crate::metrics::Metrics;
 use crate::server::StartError;
@@ -227,37 +228,10 @@ fn default_key(config: &Config) -> Result<KmsKeyId, StartError> {
 
 /// Every path that is served.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let path = Operation::path;
-    let router = Router::new()
+    let router = operations()
         .route("/", get(pages::streams))
         .route("/healthz", get(pages::health))
         .route("/metrics", get(pages::metrics))
-        .route(path(Operation::CreateStream), post(control::create_stream))
-        .route(
-            path(Operation::DescribeStream),
-            post(control::describe_stream),
-        )
-        .route(path(Operation::ListStreams), post(control::list_streams))
-        .route(path(Operation::DeleteStream), post(control::delete_stream))
-        .route(path(Operation::UpdateStream), post(control::update_stream))
-        .route(
-            path(Operation::UpdateDataRetention),
-            post(control::update_data_retention),
-        )
-        .route(
-            path(Operation::GetDataEndpoint),
-            post(control::get_data_endpoint),
-        )
-        .route(path(Operation::PutMedia), post(ingest::put_media))
-        .route(path(Operation::GetMedia), post(media::get_media))
-        .route(
-            path(Operation::ListFragments),
-            post(archived_media::list_fragments),
-        )
-        .route(
-            path(Operation::GetMediaForFragmentList),
-            post(archived_media::get_media_for_fragment_list),
-        )
         .fallback(unknown_operation);
     let router = match app.faults.clone() {
         None => router,
@@ -298,13 +272,4 @@ async fn every_request(State(app): State<Arc<App>>, request: Request, next: Next
     }
     app.metrics.request(operation, response.status().as_u16());
     access.follow(response)
-}
-
-async fn unknown_operation(request: Request) -> Refusal {
-    let message = format!(
-        "{} {} is no operation of this server.",
-        request.method(),
-        request.uri().path()
-    );
-    ApiError::new(ErrorKind::UnknownOperation, message).into()
 }

@@ -68,6 +68,8 @@ mod signing;
 mod startup;
 #[path = "server/stopping.rs"]
 mod stopping;
+#[path = "server/tags.rs"]
+mod tags;
 #[path = "server/tls.rs"]
 mod tls;
 #[path = "server/tools.rs"]

@@ -6,7 +6,7 @@ use super::{StreamInfo, members};
 use crate::{ApiError, StreamName};
 
 const MAX_RESULTS_MAX: usize = 10_000;
-const NEXT_TOKEN_BYTES_MAX: usize = 1024;
+pub(super) const NEXT_TOKEN_BYTES_MAX: usize = 1024;
 
 /// A request for a page of streams.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,6 +16,18 @@ pub enum Operation {
     UpdateStream,
     /// Keeps a stream's fragments for longer or shorter.
     UpdateDataRetention,
+    /// Gives a stream tags.
+    TagStream,
+    /// Takes tags from a stream.
+    UntagStream,
+    /// Lists a stream's tags.
+    ListTagsForStream,
+    /// Gives tags to a stream, by its ARN.
+    TagResource,
+    /// Takes tags from a stream, by its ARN.
+    UntagResource,
+    /// Lists a stream's tags, by its ARN.
+    ListTagsForResource,
     /// Tells where to send the calls that carry media.
     GetDataEndpoint,
     /// Takes media in.
@@ -37,6 +49,12 @@ impl Operation {
         Self::DeleteStream,
         Self::UpdateStream,
         Self::UpdateDataRetention,
+        Self::TagStream,
+        Self::UntagStream,
+        Self::ListTagsForStream,
+        Self::TagResource,
+        Self::UntagResource,
+        Self::ListTagsForResource,
         Self::GetDataEndpoint,
         Self::PutMedia,
         Self::GetMedia,
@@ -53,6 +71,12 @@ impl Operation {
             Self::DeleteStream => "/deleteStream",
             Self::UpdateStream => "/updateStream",
             Self::UpdateDataRetention => "/updateDataRetention",
+            Self::TagStream => "/tagStream",
+            Self::UntagStream => "/untagStream",
+            Self::ListTagsForStream => "/listTagsForStream",
+            Self::TagResource => "/TagResource",
+            Self::UntagResource => "/UntagResource",
+            Self::ListTagsForResource => "/ListTagsForResource",
             Self::GetDataEndpoint => "/getDataEndpoint",
             Self::PutMedia => "/putMedia",
             Self::GetMedia => "/getMedia",

@@ -16,34 +16,64 @@ const RESERVED_PREFIX: &str = "aws:";
 
 /// Gives the tags back if each is valid and they are not too many.
 pub(super) fn check(tags: ResourceTags) -> Result<ResourceTags, ApiError> {
-    if tags.len() > TAGS_MAX {
-        return Err(ApiError::new(
-            ErrorKind::TagsPerResourceExceededLimit,
-            format!(
-                "{} tags are given; a stream has {TAGS_MAX} at most.",
-                tags.len()
-            ),
-        ));
-    }
+    check_count(tags.len())?;
     match tags.iter().find(|(key, value)| !is_valid(key, value)) {
         None => Ok(tags),
-        Some((key, _)) => Err(ApiError::invalid_argument(format!(
-            "The tag {key:?} is invalid: keys have 1 to {KEY_CHARS_MAX} and values up to \
-             {VALUE_CHARS_MAX} letters, digits, blanks or _ . : / = + - @, and no key begins \
-             with {RESERVED_PREFIX}."
-        ))),
+        Some((key, _)) => Err(invalid(key)),
     }
 }
 
+/// Refuses keys that no tag can have.
+pub(super) fn check_keys(keys: &[String]) -> Result<(), ApiError> {
+    match keys.iter().find(|key| !is_key(key)) {
+        None => Ok(()),
+        Some(key) => Err(invalid(key)),
+    }
+}
+
+/// Adds tags to those of a stream; a key that is there gets the new value.
+///
+/// # Errors
+/// They would be too many.
+pub fn add(to: &mut ResourceTags, tags: &ResourceTags) -> Result<(), ApiError> {
+    let new = tags.keys().filter(|key| !to.contains_key(*key)).count();
+    check_count(to.len() + new)?;
+    to.extend(tags.clone());
+    Ok(())
+}
+
+fn check_count(count: usize) -> Result<(), ApiError> {
+    if count <= TAGS_MAX {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        ErrorKind::TagsPerResourceExceededLimit,
+        format!("These would be {count} tags; a stream has {TAGS_MAX} at most."),
+    ))
+}
+
+fn invalid(key: &str) -> ApiError {
+    ApiError::invalid_argument(format!(
+        "The tag {key:?} is invalid: keys have 1 to {KEY_CHARS_MAX} and values up to \
+         {VALUE_CHARS_MAX} letters, digits, blanks or _ . : / = + - @, and no key begins \
+         with {RESERVED_PREFIX}."
+    ))
+}
+
 fn is_valid(key: &str, value: &str) -> bool {
-    let is_allowed = |c: char| {
-        c.is_alphanumeric() || c.is_whitespace() && !c.is_control() || "_.:/=+-@".contains(c)
-    };
     let reserved = key.get(..RESERVED_PREFIX.len());
-    (1..=KEY_CHARS_MAX).contains(&key.chars().count())
+    is_key(key)
         && value.chars().count() <= VALUE_CHARS_MAX
-        && key.chars().chain(value.chars()).all(is_allowed)
+        && value.chars().all(is_allowed)
         && !reserved.is_some_and(|prefix| prefix.eq_ignore_ascii_case(RESERVED_PREFIX))
+}
+
+fn is_key(key: &str) -> bool {
+    (1..=KEY_CHARS_MAX).contains(&key.chars().count()) && key.chars().all(is_allowed)
+}
+
+fn is_allowed(c: char) -> bool {
+    c.is_alphanumeric() || c.is_whitespace() && !c.is_control() || "_.:/=+-@".contains(c)
 }
 
 #[cfg(test)]
@@ -73,5 +103,18 @@ mod tests {
         assert!(check(tags(50)).is_ok());
         let error = check(tags(51)).expect_err("too many");
         assert_eq!(error.kind(), ErrorKind::TagsPerResourceExceededLimit);
+    }
+
+    #[test]
+    fn a_key_that_is_there_takes_no_room() {
+        let tags = |count: usize| (0..count).map(|n| (n.to_string(), String::new())).collect();
+        let mut full: ResourceTags = tags(50);
+        let again = ResourceTags::from([("7".into(), "new".into())]);
+        add(&mut full, &again).expect("it is there");
+        assert_eq!((full.len(), full["7"].as_str()), (50, "new"));
+        let more = ResourceTags::from([("50".into(), String::new())]);
+        let error = add(&mut full, &more).expect_err("too many");
+        assert_eq!(error.kind(), ErrorKind::TagsPerResourceExceededLimit);
+        assert_eq!(full.len(), 50);
     }
 }

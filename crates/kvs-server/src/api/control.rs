@@ -6,17 +6,17 @@ use axum::extract::State;
 use axum::response::Response;
 use kvs_protocol::api::{
     CreateStream, CreatedStream, DataEndpoint, DeleteStream, DescribeStream, DescribedStream,
-    GetDataEndpoint, ListStreams, ListedStreams, StreamInfo, StreamRef, StreamStatus,
+    GetDataEndpoint, ListStreams, ListedStreams, Operation, StreamInfo, StreamRef, StreamStatus,
     UpdateDataRetention, UpdateStream,
 };
-use kvs_protocol::{ApiError, StreamArn, StreamName, Timestamp};
+use kvs_protocol::{StreamArn, StreamName, Timestamp};
 
 use super::call::Call;
 use super::change::expect_version;
 use super::page_token;
 use super::reply::{Refusal, json, nothing};
 use crate::app::App;
-use crate::auth::{Action, Caller};
+use crate::auth::Action;
 use crate::ids;
 use crate::store::{NewStream, Stream};
 use crate::stored::ask;
@@ -27,8 +27,7 @@ pub(crate) async fn create_stream(
     call: Call,
 ) -> Result<Response, Refusal> {
     let request = CreateStream::parse(&call.body)?;
-    call.caller
-        .authorize(Action::Admin, Some(request.stream_name.as_str()))?;
+    app.admit(&call.caller, Operation::CreateStream, &request.stream_name)?;
     let new = NewStream {
         name: request.stream_name,
         version: ids::version(app.random()),
@@ -49,7 +48,11 @@ pub(crate) async fn describe_stream(
     call: Call,
 ) -> Result<Response, Refusal> {
     let request = DescribeStream::parse(&call.body)?;
-    authorize_read_or_write(&call.caller, request.stream.name())?;
+    app.admit(
+        &call.caller,
+        Operation::DescribeStream,
+        request.stream.name(),
+    )?;
     let stream = app.stream(&request.stream)?;
     json(&DescribedStream {
         stream_info: app.stream_info(&stream),
@@ -93,8 +96,7 @@ pub(crate) async fn update_stream(
     call: Call,
 ) -> Result<Response, Refusal> {
     let request = UpdateStream::parse(&call.body)?;
-    call.caller
-        .authorize(Action::Admin, Some(request.stream.name().as_str()))?;
+    app.admit(&call.caller, Operation::UpdateStream, request.stream.name())?;
     let version = ids::version(app.random());
     app.change(&request.stream, move |stream| {
         expect_version(stream, &request.current_version)?;
@@ -116,8 +118,11 @@ pub(crate) async fn update_data_retention(
     call: Call,
 ) -> Result<Response, Refusal> {
     let request = UpdateDataRetention::parse(&call.body)?;
-    call.caller
-        .authorize(Action::Admin, Some(request.stream.name().as_str()))?;
+    app.admit(
+        &call.caller,
+        Operation::UpdateDataRetention,
+        request.stream.name(),
+    )?;
     let version = ids::version(app.random());
     app.change(&request.stream, move |stream| {
         expect_version(stream, &request.current_version)?;
@@ -134,8 +139,11 @@ pub(crate) async fn delete_stream(
     call: Call,
 ) -> Result<Response, Refusal> {
     let request = DeleteStream::parse(&call.body)?;
-    call.caller
-        .authorize(Action::Admin, Some(request.stream_arn.name.as_str()))?;
+    app.admit(
+        &call.caller,
+        Operation::DeleteStream,
+        &request.stream_arn.name,
+    )?;
     let stream = app.stream(&StreamRef::Arn(request.stream_arn))?;
     if let Some(current) = &request.current_version {
         expect_version(&stream, current)?;
@@ -150,21 +158,15 @@ pub(crate) async fn get_data_endpoint(
     call: Call,
 ) -> Result<Response, Refusal> {
     let request = GetDataEndpoint::parse(&call.body)?;
-    authorize_read_or_write(&call.caller, request.stream.name())?;
+    app.admit(
+        &call.caller,
+        Operation::GetDataEndpoint,
+        request.stream.name(),
+    )?;
     app.stream(&request.stream)?;
     json(&DataEndpoint {
         data_endpoint: app.hosts().base_url(Some(&call.headers)),
     })
-}
-
-/// Whoever reads or writes a stream needs to know whether and where it is.
-fn authorize_read_or_write(caller: &Caller, stream: &StreamName) -> Result<(), ApiError> {
-    let name = Some(stream.as_str());
-    let action = match caller.allows(Action::Write, name) {
-        true => Action::Write,
-        false => Action::Read,
-    };
-    caller.authorize(action, name)
 }
 
 impl App {

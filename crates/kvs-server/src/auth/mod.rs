@@ -145,19 +145,29 @@ impl Caller {
     /// NotAuthorizedException for a stream, and AccessDeniedException where no stream is named:
     /// so do the models of the operations.
     pub(crate) fn authorize(&self, action: Action, stream: Option<&str>) -> Result<(), ApiError> {
-        if let Some(stream) = stream {
-            access::is_about(stream);
-        }
-        if self.allows(action, stream) {
-            return Ok(());
-        }
-        let kind = match stream {
+        let denial = match stream {
             Some(_) => ErrorKind::NotAuthorized,
             None => ErrorKind::AccessDenied,
         };
+        self.authorize_any(&[action], stream, denial)
+    }
+
+    /// Refuses a caller that has none of these rights, with that exception.
+    pub(crate) fn authorize_any(
+        &self,
+        actions: &[Action],
+        stream: Option<&str>,
+        denial: ErrorKind,
+    ) -> Result<(), ApiError> {
+        if let Some(stream) = stream {
+            access::is_about(stream);
+        }
+        if actions.iter().any(|action| self.allows(*action, stream)) {
+            return Ok(());
+        }
         let message = "The access key may not do that; see kvs_actions and kvs_streams of its \
                        profile in the server's credentials file.";
-        Err(ApiError::new(kind, message))
+        Err(ApiError::new(denial, message))
     }
 }
 

@@ -193,8 +193,8 @@ impl Store {
         self.ask(|reply| Command::Act(Act::Create { new, reply }))
     }
 
-    /// Changes a stream's metadata, if nobody has changed it since `stream` was read. Blocks for some
-    /// syncs.
+    /// Changes a stream's metadata, if nobody has changed it since `stream` was read. Blocks for
+    /// some syncs.
     pub fn update_stream(&self, stream: Stream) -> Result<Arc<Stream>, StoreError> {
         self.ask(|reply| Command::Act(Act::Update { stream, reply }))
     }

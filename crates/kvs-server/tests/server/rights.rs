@@ -19,6 +19,8 @@ fn enough(operation: Operation) -> &'static [&'static str] {
         Operation::DescribeStream | Operation::GetDataEndpoint => &["read", "write"],
         Operation::PutMedia => &["write"],
         Operation::ListStreams
+        | Operation::ListTagsForStream
+        | Operation::ListTagsForResource
         | Operation::GetMedia
         | Operation::ListFragments
         | Operation::GetMediaForFragmentList => &["read"],
@@ -53,7 +55,11 @@ fn request(operation: Operation, stream: &str, arn: &str) -> String {
             b"",
         ) + "0\r\n\r\n";
     }
-    call("h", operation.path(), &members(stream, arn).to_string())
+    let mut members = members(stream, arn);
+    if operation == Operation::TagResource {
+        members["Tags"] = json!([{"Key": "key", "Value": "value"}]);
+    }
+    call("h", operation.path(), &members.to_string())
 }
 
 /// A server with the two streams, the key of `signing` that may do everything, and for each action

@@ -1,0 +1,46 @@
+//! Whether a caller may do what it asks for: which right each operation takes, and how it says no.
+
+use kvs_protocol::api::Operation;
+use kvs_protocol::{ApiError, ErrorKind, StreamName};
+
+use crate::app::App;
+use crate::auth::{Action, Caller};
+
+impl App {
+    /// Refuses an operation that the caller may not do. To be asked before the stream is looked up:
+    /// a key learns nothing of streams that are not its own.
+    pub(crate) fn admit(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        stream: &StreamName,
+    ) -> Result<(), ApiError> {
+        caller.authorize_any(enough(operation), Some(stream.as_str()), denial(operation))
+    }
+}
+
+/// The actions of which each is enough.
+fn enough(operation: Operation) -> &'static [Action] {
+    match operation {
+        // Whoever reads or writes a stream needs to know whether and where it is.
+        Operation::DescribeStream | Operation::GetDataEndpoint => &[Action::Read, Action::Write],
+        Operation::PutMedia => &[Action::Write],
+        Operation::ListStreams
+        | Operation::ListTagsForStream
+        | Operation::ListTagsForResource
+        | Operation::GetMedia
+        | Operation::ListFragments
+        | Operation::GetMediaForFragmentList => &[Action::Read],
+        _ => &[Action::Admin],
+    }
+}
+
+/// The exception that the operation's model declares.
+fn denial(operation: Operation) -> ErrorKind {
+    match operation {
+        Operation::TagResource | Operation::UntagResource | Operation::ListTagsForResource => {
+            ErrorKind::OperationDenied
+        }
+        _ => ErrorKind::NotAuthorized,
+    }
+}
