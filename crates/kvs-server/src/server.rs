@@ -17,8 +17,8 @@ use crate::auth::Auth;
 use crate::backup_socket::BackupSocket;
 use crate::config::Config;
 use crate::connection;
-use crate::faults::Faults;
 use crate::faults::wire::{Wire, reset_on_close};
+use crate::faults::{Faults, LetGo};
 use crate::live;
 use crate::metrics::Present;
 use crate::store::StoreError;
@@ -251,6 +251,7 @@ async fn accept(listener: TcpListener, tls: Option<Arc<Tls>>, app: Arc<App>) {
     let room = Arc::new(Semaphore::new(connections_max(file_limit())));
     let mut stopping = app.stopping();
     let faults = app.faults().cloned();
+    let held_up = faults.clone().map(LetGo);
     let connected = app.metrics().connections.clone();
     let router = app::router(app);
     // Dropped with this task, and every connection with it.
@@ -285,7 +286,7 @@ async fn accept(listener: TcpListener, tls: Option<Arc<Tls>>, app: Arc<App>) {
             }
         }
     }
-    drop(listener);
+    drop((listener, held_up));
     let all = async { while connections.join_next().await.is_some() {} };
     if timeout(STOP_TIMEOUT, all).await.is_err() {
         tracing::warn!("some connections did not end in time");

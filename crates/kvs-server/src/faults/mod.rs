@@ -101,3 +101,14 @@ impl Faults {
         !self.fired(|fault| fault.what == What::Refuse {}).is_empty()
     }
 }
+
+/// Where the server that it belongs to ends, what a fault holds up goes on: a stop is as quick as
+/// without faults.
+#[derive(Debug)]
+pub(crate) struct LetGo(pub(crate) Faults);
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        self.0.list().iter().for_each(|active| active.clear());
+    }
+}

@@ -17,15 +17,19 @@ use crate::signing::{call, credentials};
 
 /// A server on a folder that fails as it is told.
 async fn start(data: &TempDir) -> Handle {
+    let server = start_again(data).await;
+    create(server.address(), "cam", 24).await;
+    server
+}
+
+async fn start_again(data: &TempDir) -> Handle {
     let config = Config {
         faults: true,
         data: Some(data.path().into()),
         get_media_idle: Some(Duration::from_millis(50)),
         ..Config::default()
     };
-    let server = Server::start(config).await.expect("a new folder");
-    create(server.address(), "cam", 24).await;
-    server
+    Server::start(config).await.expect("a folder that is free")
 }
 
 async fn goes_on(address: SocketAddr) {
@@ -95,6 +99,26 @@ async fn a_slow_sync_keeps_persisted_waiting() {
     clear(address).await;
     assert_eq!(short(&put.acks().await), "P1");
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_is_held_up_by_no_fault() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = start(&data).await;
+    let address = server.address();
+    add(
+        address,
+        &json!({"kind": "disk_delay", "call": "sync", "delay_ms": 3_600_000}),
+    )
+    .await;
+    let mut put = Put::open(address, "cam").await;
+    put.send(&movie::body(1)).await.expect("it is taken");
+    put.end().await;
+    until_fired(address).await;
+    soon("the stop", server.stop()).await;
+    assert_eq!(short(&put.acks().await), "B1 R1 P1");
+    // Its folder is free.
+    start_again(&data).await.stop().await;
 }
 
 /// When a fragment that is sent now arrives, by the server's clock.

@@ -1,5 +1,6 @@
 //! The whole way over TLS, with a certificate that is good for nothing else.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -112,6 +113,46 @@ async fn a_reader_that_leaves_is_noticed_at_once() {
     let mut rest = Vec::new();
     let _ = soon("the end", stream.read_to_end(&mut rest)).await;
     assert!(rest.is_empty());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_response_is_cut_beneath_the_encryption() {
+    let config = Config {
+        faults: true,
+        ..config()
+    };
+    let server = Server::start(config).await.expect("in memory");
+    for (how, error) in [
+        ("close", ErrorKind::UnexpectedEof),
+        ("reset", ErrorKind::ConnectionReset),
+    ] {
+        let fault = format!(
+            r#"{{"kind":"cut","direction":"response","at_bytes":5,"how":"{how}","count":1}}"#
+        );
+        exchange(&server, "/_kvs/faults", "", fault.as_bytes()).await;
+        let mut stream = connect(&server).await;
+        let request =
+            "POST /listStreams HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}";
+        stream
+            .write_all(request.as_bytes())
+            .await
+            .expect("writable");
+        let mut back = Vec::new();
+        let ended = soon("the cut", stream.read_to_end(&mut back)).await;
+        assert_eq!(ended.expect_err(how).kind(), error);
+        assert!(back.ends_with(b"\r\n\r\n{\"Str"), "{how}");
+    }
+    let fault = br#"{"kind":"refuse","count":1}"#;
+    exchange(&server, "/_kvs/faults", "", fault).await;
+    let mut socket = TcpStream::connect(server.address())
+        .await
+        .expect("it is up");
+    let read = soon("the reset", socket.read(&mut [0; 1])).await;
+    assert_eq!(
+        read.expect_err("no handshake").kind(),
+        ErrorKind::ConnectionReset
+    );
     server.stop().await;
 }
 
