@@ -193,7 +193,7 @@ impl Handle {
     pub fn reload(&self) {
         for (what, reloaded) in [
             ("the certificate", self.tls.as_ref().map(|tls| tls.reload())),
-            ("the credentials", Some(self.auth.reload())),
+            ("the credentials", self.auth.reload()),
         ] {
             match reloaded {
                 Some(Ok(())) => tracing::info!("{what}: read again"),

@@ -46,6 +46,8 @@ mod movie;
 mod origins;
 #[path = "server/overlap.rs"]
 mod overlap;
+#[path = "server/packaging.rs"]
+mod packaging;
 #[path = "server/put_media.rs"]
 mod put_media;
 #[path = "server/random.rs"]

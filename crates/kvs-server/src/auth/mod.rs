@@ -63,15 +63,14 @@ impl Auth {
         })
     }
 
-    /// Reads the credentials file again. Sessions that are open go on.
+    /// Reads the credentials file again, if there is one. Sessions that are open go on.
     ///
     /// # Errors
     /// The file is unusable; then all stays as it was.
-    pub(crate) fn reload(&self) -> Result<(), StartError> {
-        if let Some(file) = &self.keys {
-            *write(&file.keys) = Arc::new(read_keys(&file.path)?);
-        }
-        Ok(())
+    pub(crate) fn reload(&self) -> Option<Result<(), StartError>> {
+        let file = self.keys.as_ref()?;
+        let keys = read_keys(&file.path);
+        Some(keys.map(|keys| *write(&file.keys) = Arc::new(keys)))
     }
 
     /// Verifies the signature of a request; `body` is `None` for a body that has no end yet.
