@@ -35,7 +35,7 @@ use crate::ingest::Budget;
 use crate::live::{Live, LiveStream};
 use crate::metrics::Metrics;
 use crate::server::StartError;
-use crate::store::{Store, StoreConfig, StoreError, Stream};
+use crate::store::{Expiry, Store, StoreConfig, StoreError, Stream};
 use crate::stored::ask;
 
 /// One server's state. Requests hold it together with what they need of it.
@@ -79,6 +79,10 @@ impl App {
         };
         let place = StoreConfig {
             master_key: config.master_key.clone(),
+            expiry: match config.trust_clock {
+                true => Expiry::Confirmed,
+                false => Expiry::Synchronized,
+            },
             ..place
         };
         let mut store =

@@ -1,8 +1,10 @@
 //! Wall time: the one place of the server that reads a clock, and the one tests set.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rtime_clock::adjtime::{Timex, adjtimex};
 
 /// Where the server's times come from.
 ///
@@ -13,6 +15,9 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// Milliseconds since some fixed moment. Never goes back.
     fn monotonic_ms(&self) -> u64;
+
+    /// Whether the wall clock agrees with a time server, as far as the machine knows.
+    fn synchronized(&self) -> bool;
 }
 
 /// The machine's clocks.
@@ -47,6 +52,13 @@ impl Clock for SystemClock {
     fn monotonic_ms(&self) -> u64 {
         self.start.elapsed().as_millis() as u64
     }
+
+    fn synchronized(&self) -> bool {
+        // What the kernel answers of a clock that nobody disciplines (adjtimex(2): TIME_ERROR).
+        const UNSYNCHRONIZED: i32 = 5;
+        // A machine that does not answer says nothing for its clock.
+        adjtimex(&mut Timex::new()).is_ok_and(|state| state != UNSYNCHRONIZED)
+    }
 }
 
 /// A clock that stands still until it is told otherwise.
@@ -54,14 +66,16 @@ impl Clock for SystemClock {
 pub struct SimulatedClock {
     now_ms: AtomicU64,
     monotonic_ms: AtomicU64,
+    synchronized: AtomicBool,
 }
 
 impl SimulatedClock {
-    /// A clock that shows `now_ms` since 1970.
+    /// A synchronised clock that shows `now_ms` since 1970.
     pub fn new(now_ms: u64) -> Self {
         Self {
             now_ms: AtomicU64::new(now_ms),
             monotonic_ms: AtomicU64::new(0),
+            synchronized: AtomicBool::new(true),
         }
     }
 
@@ -75,6 +89,11 @@ impl SimulatedClock {
     pub fn step_to_ms(&self, now_ms: u64) {
         self.now_ms.store(now_ms, Ordering::SeqCst);
     }
+
+    /// The machine finds its time server, or loses it.
+    pub fn set_synchronized(&self, synchronized: bool) {
+        self.synchronized.store(synchronized, Ordering::SeqCst);
+    }
 }
 
 impl Clock for SimulatedClock {
@@ -84,5 +103,9 @@ impl Clock for SimulatedClock {
 
     fn monotonic_ms(&self) -> u64 {
         self.monotonic_ms.load(Ordering::SeqCst)
+    }
+
+    fn synchronized(&self) -> bool {
+        self.synchronized.load(Ordering::SeqCst)
     }
 }

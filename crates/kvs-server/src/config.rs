@@ -44,6 +44,8 @@ pub struct Config {
     /// What all fragments that are being received may take of memory; for tests.
     #[doc(hidden)]
     pub open_bytes_max: u64,
+    /// Whether the wall clock is right although the machine does not know it to be synchronised.
+    pub trust_clock: bool,
     /// Where wall time comes from.
     pub clock: Arc<dyn Clock>,
 }
@@ -83,6 +85,7 @@ impl Default for Config {
             connection_age_max: Some(CONNECTION_AGE_MAX),
             allow_origins: Vec::new(),
             open_bytes_max: OPEN_BYTES_MAX,
+            trust_clock: true,
             clock: Arc::new(SystemClock::new()),
         }
     }

@@ -76,6 +76,9 @@ struct Serve {
     /// The certificate's key, PEM.
     #[arg(long, requires = "tls_cert", value_name = "FILE")]
     tls_key: Option<PathBuf>,
+    /// The clock is right although no time server says so: old fragments may go by it.
+    #[arg(long)]
+    trust_clock: bool,
     /// End a GetMedia after so long without a fragment; 0 never does.
     #[arg(long, default_value = "3s", value_parser = duration)]
     get_media_idle: Duration,
@@ -111,6 +114,7 @@ impl Serve {
                 .tls_cert
                 .zip(self.tls_key)
                 .map(|(cert, key)| TlsFiles { cert, key }),
+            trust_clock: self.trust_clock,
             get_media_idle: Some(self.get_media_idle).filter(|idle| !idle.is_zero()),
             seeds: self.seed,
             faults: self.enable_faults,

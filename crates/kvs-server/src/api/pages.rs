@@ -36,14 +36,16 @@ pub(crate) async fn streams(State(app): State<Arc<App>>, call: Call) -> Result<R
 }
 
 /// `/healthz`: 200 while what is sent now would be stored, else 503 and the reason. Streams whose
-/// key does not open are named below the `ok`.
+/// key does not open are named below the `ok`, as is a clock by which nothing expires.
 pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
     let asked = timeout(HEALTH_TIMEOUT, ask(app.store(), Store::health)).await;
     let answered = asked.unwrap_or(Err(StoreError::Stalled(HEALTH_TIMEOUT.as_secs())));
     let Err(error) = answered else {
         // One stream is not the server: whoever restarts what is red would win nothing.
         let errors = app.store().key_errors();
-        let lines: String = errors.iter().map(|error| format!("{error}\n")).collect();
+        let lines = errors.iter().map(ToString::to_string);
+        let doubt = app.store().clock_doubt().map(|doubt| doubt.to_string());
+        let lines: String = lines.chain(doubt).map(|line| format!("{line}\n")).collect();
         return typed(PLAIN_TEXT, Body::from(format!("ok\n{lines}")));
     };
     let mut response = typed(PLAIN_TEXT, Body::from(format!("{error}\n")));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Faults;
+use super::active::Active;
 use super::what::What;
 use crate::clock::Clock;
 
@@ -32,5 +33,12 @@ impl Clock for FaultClock {
 
     fn monotonic_ms(&self) -> u64 {
         self.clock.monotonic_ms()
+    }
+
+    fn synchronized(&self) -> bool {
+        let faults = self.faults.list();
+        let stepped = |active: &Arc<Active>| matches!(active.fault.what, What::ClockStep { .. });
+        // As the kernel says of a clock that somebody sets.
+        self.clock.synchronized() && !faults.iter().any(stepped)
     }
 }

@@ -77,6 +77,9 @@ fn update(engine: &mut Engine, mut stream: Stream) -> Result<Arc<Stream>, StoreE
     changed.inspect_err(|error| engine.fail(error))?;
     let info = Arc::new(stream);
     live.set_info(Arc::clone(&info));
+    if info.retention_hours < old.retention_hours {
+        engine.lowered(info.id);
+    }
     stream_files::remove(engine.shared.disk.as_ref(), old.id, old.revision);
     Ok(info)
 }

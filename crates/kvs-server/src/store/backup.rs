@@ -21,7 +21,7 @@ use super::progress::Progress;
 use super::segments::{self, Place, SEGMENTS};
 use super::stream::StreamId;
 use super::stream_files::{self, STREAMS};
-use super::{Store, StoreConfig, rotate};
+use super::{Expiry, Store, StoreConfig, rotate};
 use crate::clock::SystemClock;
 
 /// Where a server waits for whoever backs its folder up, in that folder.
@@ -91,6 +91,7 @@ pub fn backup(
         Err(error) if is_nobody(&error) => {
             let config = StoreConfig {
                 master_key: master_key.map(Path::to_owned),
+                expiry: Expiry::Never,
                 ..StoreConfig::on_disk(data)
             };
             let store = Store::open(&config, Arc::new(SystemClock::new()))?;

@@ -13,7 +13,7 @@ use super::record::BLOCK_BYTES;
 use super::segments::{self, Place, Scan};
 use super::state::Shared;
 use super::stream::StreamId;
-use super::{Store, StoreConfig, damage, format, keys, reader, recovery, stream_files};
+use super::{Expiry, Store, StoreConfig, damage, format, keys, reader, recovery, stream_files};
 use crate::clock::SystemClock;
 
 /// What must always be true. The numbers are those of `docs/store.md`.
@@ -85,6 +85,7 @@ pub fn check(
     format::existing(&data)?;
     let config = StoreConfig {
         master_key,
+        expiry: Expiry::Never,
         ..StoreConfig::on_disk(data)
     };
     let store = Store::open(&config, Arc::new(SystemClock::new()))?;

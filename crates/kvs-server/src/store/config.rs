@@ -13,6 +13,17 @@ const FREE_BYTES_MIN: u64 = 256 << 20;
 /// What the index of some million fragments rewrites while a stream of them is deleted.
 const RESERVE_BYTES: u64 = 64 << 20;
 
+/// When fragments past their retention go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// They stay, and are seen: for whoever looks at a store and does not serve it.
+    Never,
+    /// While the clock is synchronised.
+    Synchronized,
+    /// The same, and the operator says that the clock is right.
+    Confirmed,
+}
+
 /// Where the fragments go, with what bounds.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
@@ -27,6 +38,8 @@ pub struct StoreConfig {
     pub free_bytes_min: u64,
     /// Room that is held back for deletes on a full disk; 0 holds none.
     pub reserve_bytes: u64,
+    /// Whether and when fragments expire.
+    pub expiry: Expiry,
     /// The size of a segment, which a single record may not exceed.
     pub segment_bytes: u64,
 }
@@ -40,6 +53,7 @@ impl StoreConfig {
             bytes_max: None,
             free_bytes_min: FREE_BYTES_MIN,
             reserve_bytes: RESERVE_BYTES,
+            expiry: Expiry::Synchronized,
             segment_bytes: SEGMENT_BYTES,
         }
     }
@@ -52,6 +66,7 @@ impl StoreConfig {
             bytes_max: Some(MEMORY_BYTES_MAX),
             free_bytes_min: 0,
             reserve_bytes: 0,
+            expiry: Expiry::Synchronized,
             segment_bytes: MEMORY_SEGMENT_BYTES.max(super::fragment::RECORD_BYTES_MAX),
         }
     }

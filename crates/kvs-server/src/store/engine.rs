@@ -1,6 +1,7 @@
 //! The engine: stores a group, and answers everyone in it.
 
 mod commit;
+mod sweep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use super::state::Shared;
 use super::stream::StreamId;
 use super::writer::{Append, Group, Reserve};
 use super::{acts, damage, evict, master, recovery, rotate};
+use sweep::Sweep;
 
 /// So much a start after a crash has to read again, and so seldom the index is synced.
 pub(super) const CHECKPOINT_MS: u64 = 1000;
@@ -36,6 +38,7 @@ pub(super) struct Engine {
     /// Segments that the reclaimer has been asked to unlink.
     unlinking: BTreeSet<u32>,
     doomed: Vec<StreamId>,
+    sweep: Sweep,
     reclaimer: Option<(Sender<Reclaim>, JoinHandle<()>)>,
     /// When the last checkpoint was made, and whether it is the truth still.
     checkpoint_ms: u64,
@@ -58,6 +61,7 @@ impl Engine {
             live: BTreeMap::new(),
             unlinking: BTreeSet::new(),
             doomed: Vec::new(),
+            sweep: Sweep::default(),
             reclaimer: None,
             dirty: false,
             broken: false,
@@ -79,6 +83,8 @@ impl Engine {
         self.tail = Tail::new(self.segment_bytes, next);
         self.live = snapshot.segments()?.into_iter().collect();
         self.doomed = snapshot.doomed()?;
+        self.sweep = Sweep::default();
+        self.shared.trust.resume(snapshot.trusted_ms()?);
         self.dirty = false;
         self.broken = false;
         Ok(())
@@ -102,7 +108,7 @@ impl Engine {
 
     /// Whether there is work without a command.
     pub(super) fn has_more(&self) -> bool {
-        !self.doomed.is_empty() && !self.broken
+        !self.broken && (!self.doomed.is_empty() || self.sweep.has_more())
     }
 
     /// Stores a group and answers it.
@@ -327,6 +333,7 @@ impl Engine {
         let changed = shared.with_index(|index| {
             index.change(true, |changes| {
                 changes.set_checkpoint(end)?;
+                changes.set_trusted_ms(shared.expiry_ms())?;
                 change(changes)
             })
         })?;
@@ -338,6 +345,11 @@ impl Engine {
     /// The rows of a deleted stream are to go, a batch with each group.
     pub(super) fn doom(&mut self, stream: StreamId) {
         self.doomed.push(stream);
+    }
+
+    /// A stream keeps its fragments for less time than before.
+    pub(super) fn lowered(&mut self, stream: StreamId) {
+        self.sweep.lowered(stream);
     }
 
     /// Leaves nothing for recovery to do, and ends the reclaimer.

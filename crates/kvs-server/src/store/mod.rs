@@ -9,6 +9,7 @@
 mod acts;
 mod backup;
 mod check;
+mod clock_rule;
 mod config;
 mod copy;
 mod damage;
@@ -39,6 +40,7 @@ mod segments;
 mod state;
 mod stream;
 mod stream_files;
+mod trust;
 mod writer;
 
 use std::convert::Infallible;
@@ -60,6 +62,7 @@ use random::{Random, SystemRandom};
 use record::header::SALT_BYTES;
 use record::{BLOCK_BYTES, RecordFacts, RecordHeader};
 use state::Shared;
+use trust::Trust;
 use writer::{Act, Append, Command, Reply, Reserve};
 
 pub(crate) use damage::damaged;
@@ -67,7 +70,8 @@ pub(crate) use damage::damaged;
 pub(crate) use backup::SOCKET_FILE as BACKUP_SOCKET_FILE;
 pub use backup::{BackedUp, backup, backup_on};
 pub use check::{Checked, Invariant, Violation, check};
-pub use config::{MEMORY_BYTES_MAX, SEGMENT_BYTES, StoreConfig};
+pub use clock_rule::ClockDoubt;
+pub use config::{Expiry, MEMORY_BYTES_MAX, SEGMENT_BYTES, StoreConfig};
 pub use error::StoreError;
 pub use fragment::{FragmentInfo, NewFragment, Page, Query, RECORD_BYTES_MAX, TimeOrigin};
 pub use progress::Progress;
@@ -139,7 +143,9 @@ impl Store {
             .unwrap_or_else(|| PathBuf::from("memory"));
         let master_key = config.master_key.as_deref();
         let folder = format::open(disk.as_ref(), &data, master_key, random.as_ref())?;
-        let shared = Arc::new(Shared::new(disk, clock, random, folder));
+        let mut shared = Shared::new(disk, clock, random, folder);
+        shared.trust = Trust::new(config.expiry);
+        let shared = Arc::new(shared);
         let mut engine = damage::caught(|| Engine::open(Arc::clone(&shared), config))?;
         keys::destroy_orphans(shared.disk.as_ref(), |stream| shared.stream(stream).is_ok())?;
         let streams = shared.streams();
@@ -369,6 +375,12 @@ impl Store {
             return Err(StoreError::DiskFull);
         }
         Ok(())
+    }
+
+    /// Why nothing expires now, if the clock cannot be trusted.
+    pub fn clock_doubt(&self) -> Option<ClockDoubt> {
+        let shared = &self.0.shared;
+        shared.trust.doubt(shared.clock.as_ref())
     }
 
     /// What is wrong with each stream whose key does not open, while the others are well.

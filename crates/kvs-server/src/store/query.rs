@@ -15,7 +15,10 @@ use super::stream::StreamId;
 impl Store {
     fn readable(&self, stream: StreamId) -> Result<(Arc<StreamState>, u64), StoreError> {
         let live = self.0.shared.stream(stream)?;
-        let floor_ms = live.floor_ms(self.0.shared.clock.now_ms());
+        let floor_ms = match self.0.shared.expiry_ms() {
+            Some(expiry_ms) => live.floor_ms(expiry_ms),
+            None => 0,
+        };
         Ok((live, floor_ms))
     }
 
@@ -135,7 +138,7 @@ impl Store {
         number: FragmentParts,
     ) -> Result<FragmentReader, StoreError> {
         let (live, row) = self.row(stream, number)?.ok_or(StoreError::NoFragment)?;
-        FragmentReader::new(self.0.shared.disk.as_ref(), live, row)
+        FragmentReader::new(&self.0.shared, live, row)
     }
 
     fn row(

@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::index::Row;
 use super::record::{self, CHUNK_BYTES, HEADER_BYTES, RecordHeader, TAG_BYTES};
 use super::segments;
-use super::state::StreamState;
+use super::state::{Shared, StreamState};
 
 /// Holds no more than a chunk, however large the fragment and however slow its reader.
 pub struct FragmentReader {
@@ -25,6 +25,7 @@ pub struct FragmentReader {
 }
 
 struct OpenRecord {
+    shared: Arc<Shared>,
     file: Arc<dyn DiskFile>,
     stream: Arc<StreamState>,
     key: LessSafeKey,
@@ -69,18 +70,37 @@ pub(super) fn find_record(
     Ok((file, header))
 }
 
+/// A fragment that expired or was evicted meanwhile is not damaged; it is gone.
+fn unless_gone(shared: &Shared, row: &Row, error: StoreError) -> StoreError {
+    let found = shared
+        .snapshot()
+        .and_then(|snapshot| snapshot.row(row.facts.stream, row.facts.number));
+    match found {
+        Ok(found) if found != Some(*row) => StoreError::NoFragment,
+        _ => error,
+    }
+}
+
+impl OpenRecord {
+    fn damaged(&self, what: &'static str) -> StoreError {
+        unless_gone(&self.shared, &self.row, damaged(&self.row, what))
+    }
+}
+
 impl FragmentReader {
     pub(super) fn new(
-        disk: &dyn Disk,
+        shared: &Arc<Shared>,
         stream: Arc<StreamState>,
         row: Row,
     ) -> Result<Self, StoreError> {
-        let (file, header) = find_record(disk, &row)?;
+        let found = find_record(shared.disk.as_ref(), &row);
+        let (file, header) = found.map_err(|error| unless_gone(shared, &row, error))?;
         Ok(Self {
             header_bytes: u64::from(header.facts.header_bytes),
             cluster_bytes: u64::from(header.facts.cluster_bytes),
             open: Box::new(OpenRecord {
                 file,
+                shared: Arc::clone(shared),
                 key: stream.key()?.record_key(&header.salt),
                 stream,
                 row,
@@ -107,9 +127,9 @@ impl FragmentReader {
         let mut sealed = vec![0; plain + TAG_BYTES];
         open.file
             .read_at(offset, &mut sealed)
-            .map_err(|_| damaged(&open.row, "it cannot be read to its end"))?;
+            .map_err(|_| open.damaged("it cannot be read to its end"))?;
         record::open_chunk(&open.header, &open.key, self.chunk, &mut sealed)
-            .ok_or_else(|| damaged(&open.row, "it does not authenticate"))?;
+            .ok_or_else(|| open.damaged("it does not authenticate"))?;
         sealed.truncate(plain);
         self.chunk += 1;
         self.left -= plain as u64;

@@ -15,6 +15,7 @@ use super::keys::{self, Key};
 use super::measures::Groups;
 use super::random::Random;
 use super::stream::{Stream, StreamId};
+use super::trust::Trust;
 use crate::clock::Clock;
 use crate::lock::{lock, read, write};
 
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) health: Health,
     pub(super) groups: Groups,
     pub(super) holds: Arc<Holds>,
+    pub(super) trust: Trust,
 }
 
 #[derive(Debug, Default)]
@@ -88,11 +90,12 @@ impl StreamState {
     }
 
     /// Fragments that arrived before this time are past their retention.
-    pub(super) fn floor_ms(&self, now_ms: u64) -> u64 {
+    pub(super) fn floor_ms(&self, expiry_ms: u64) -> u64 {
         const HOUR_MS: u64 = 3_600_000;
         match u64::from(read(&self.info).retention_hours) {
-            0 => 0,
-            hours => now_ms.saturating_sub(hours * HOUR_MS),
+            // What was stored when there was one is past it whatever the time.
+            0 => u64::MAX,
+            hours => expiry_ms.saturating_sub(hours * HOUR_MS),
         }
     }
 }
@@ -114,6 +117,7 @@ impl Shared {
             health: Health::default(),
             groups: Groups::default(),
             holds: Arc::default(),
+            trust: Trust::default(),
         }
     }
 
@@ -221,6 +225,27 @@ impl Shared {
     pub(super) fn stream(&self, id: StreamId) -> Result<Arc<StreamState>, StoreError> {
         let stream = read(&self.streams).by_id.get(&id).cloned();
         stream.ok_or(StoreError::NoStream)
+    }
+
+    /// The time that counts for retention; `None` where nothing expires.
+    pub(super) fn expiry_ms(&self) -> Option<u64> {
+        self.trust.expiry_ms(self.clock.as_ref())
+    }
+
+    /// Since when a stream's fragments are retained.
+    pub(super) fn floor_ms(&self, stream: StreamId) -> u64 {
+        let live = self.stream(stream).ok();
+        let floor_ms = live.zip(self.expiry_ms());
+        floor_ms.map_or(0, |(live, expiry_ms)| live.floor_ms(expiry_ms))
+    }
+
+    /// The same of all streams.
+    pub(super) fn floors_ms(&self, expiry_ms: u64) -> BTreeMap<StreamId, u64> {
+        let streams = read(&self.streams);
+        let floors = streams.by_id.iter();
+        floors
+            .map(|(id, live)| (*id, live.floor_ms(expiry_ms)))
+            .collect()
     }
 
     pub(super) fn stream_named(&self, name: &str) -> Option<Arc<StreamState>> {

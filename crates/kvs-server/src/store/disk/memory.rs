@@ -20,6 +20,17 @@ impl MemoryDisk {
         Self::default()
     }
 
+    /// What the segments take, holes left out.
+    #[doc(hidden)]
+    pub fn segment_bytes(&self) -> u64 {
+        self.with(|files| {
+            let segments = files
+                .iter()
+                .filter(|(name, _)| name.starts_with("segments/"));
+            segments.map(|(_, file)| read(&file.0).page_bytes()).sum()
+        })
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<String, Arc<MemoryFile>>) -> T) -> T {
         act(&mut lock(&self.files))
     }

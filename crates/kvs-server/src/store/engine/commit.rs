@@ -14,7 +14,8 @@ use crate::store::state::{RESERVED_NUMBERS, Shared};
 use crate::store::stream::StreamId;
 use crate::store::writer::Reserve;
 
-/// So many rows of a deleted stream go at a time, while others are waiting to be stored.
+/// So many rows go at a time that are past their retention, and as many of a deleted stream. Who
+/// waits to be stored waits for them: some 10 ms each, and the sync of a durable transaction.
 const PURGE_ROWS: usize = 1000;
 
 /// What a transaction has changed, to be acted on once it is committed.
@@ -38,12 +39,16 @@ impl Engine {
         let now_ms = self.shared.clock.monotonic_ms();
         let due = self.dirty && now_ms.saturating_sub(self.checkpoint_ms) >= CHECKPOINT_MS;
         let victims = self.victims(rows)?;
+        self.sweep.begin(&self.shared, now_ms);
+        let expired = self.sweep.find(&self.shared, PURGE_ROWS)?;
         let purge = self.doomed.first().copied();
         let nothing = rows.is_empty() && reserves.is_empty() && reclaimed.is_empty();
-        if nothing && !due && purge.is_none() {
+        let gone = !victims.is_empty() || !expired.rows.is_empty();
+        if nothing && !due && purge.is_none() && !gone {
+            self.sweep.removed(expired);
             return Ok(());
         }
-        let must = !reserves.is_empty() || purge.is_some() || !victims.is_empty();
+        let must = !reserves.is_empty() || purge.is_some() || gone;
         // After a failed sync recovery must never look at that segment again.
         let durable = due || must || abandoned;
         let end = self.tail.end();
@@ -55,12 +60,16 @@ impl Engine {
                 victims
                     .iter()
                     .try_for_each(|row| evict::remove(changes, row))?;
+                remove_expired(changes, &expired.rows, &mut outcome)?;
                 outcome.reserved = reserve(&shared, changes, reserves)?;
                 forget(changes, reclaimed)?;
                 purge
                     .map(|stream| purge_rows(changes, stream, &mut outcome))
                     .transpose()?;
                 changes.set_checkpoint(end)?;
+                if durable {
+                    changes.set_trusted_ms(shared.expiry_ms())?;
+                }
                 outcome.live = std::mem::take(&mut changes.live);
                 Ok(outcome)
             })
@@ -69,6 +78,8 @@ impl Engine {
         if durable {
             self.checkpoint_ms = now_ms;
         }
+        self.sweep.removed(expired);
+        self.sweep.inserted(rows);
         self.committed(outcome, reclaimed, durable);
         Ok(())
     }
@@ -125,6 +136,22 @@ fn forget(changes: &mut Changes<'_>, reclaimed: &[Reclaim]) -> Result<(), StoreE
         Reclaim::Places(places) => changes.remove_free(places),
         Reclaim::Segment(segment) => changes.remove_segment(*segment),
     })
+}
+
+/// Their room is given back when this is durable.
+fn remove_expired(
+    changes: &mut Changes<'_>,
+    rows: &[Row],
+    outcome: &mut Outcome,
+) -> Result<(), StoreError> {
+    for row in rows {
+        // One that was evicted is gone with its segment.
+        if changes.contains(row)? {
+            changes.remove(row)?;
+            outcome.freed.push((row.place, row.blocks()));
+        }
+    }
+    changes.add_free(&outcome.freed)
 }
 
 fn purge_rows(

@@ -44,6 +44,7 @@ const NEXT_STREAM: &str = "next_stream";
 const CHECKPOINT_SEGMENT: &str = "checkpoint_segment";
 const CHECKPOINT_BLOCK: &str = "checkpoint_block";
 const MASTER_KEY_MARK: &str = "master_key_mark";
+const TRUSTED_MS: &str = "trusted_ms";
 
 /// What redb keeps of its file in memory. The working set of ingest is a few pages for each stream.
 const CACHE_BYTES: usize = 16 << 20;

@@ -8,7 +8,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 use super::{BY_PRODUCER, BY_SERVER, Key, Row};
 use super::{
     CHECKPOINT_BLOCK, CHECKPOINT_SEGMENT, DOOMED, FREE, MASTER_KEY_MARK, NEXT_STREAM, RESERVED,
-    SEGMENTS, SINGLE, STREAMS,
+    SEGMENTS, SINGLE, STREAMS, TRUSTED_MS,
 };
 use crate::store::error::StoreError;
 use crate::store::fragment::{FragmentInfo, TimeOrigin};
@@ -244,6 +244,12 @@ impl Snapshot {
     pub(in crate::store) fn master_key_mark(&self) -> Result<Option<u64>, StoreError> {
         let table = self.transaction.open_table(SINGLE)?;
         Ok(table.get(MASTER_KEY_MARK)?.map(|mark| mark.value()))
+    }
+
+    /// The last wall time that was trusted; 0 where none was.
+    pub(in crate::store) fn trusted_ms(&self) -> Result<u64, StoreError> {
+        let table = self.transaction.open_table(SINGLE)?;
+        Ok(table.get(TRUSTED_MS)?.map_or(0, |trusted| trusted.value()))
     }
 
     /// Up to where every whole record has its row, or waits for its key.

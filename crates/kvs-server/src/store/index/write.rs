@@ -8,7 +8,7 @@ use super::row::Value;
 use super::{BY_PRODUCER, BY_SERVER, Key, Row};
 use super::{
     CHECKPOINT_BLOCK, CHECKPOINT_SEGMENT, DOOMED, FREE, MASTER_KEY_MARK, NEXT_STREAM, RESERVED,
-    SEGMENTS, SINGLE, STREAMS,
+    SEGMENTS, SINGLE, STREAMS, TRUSTED_MS,
 };
 use crate::store::error::StoreError;
 use crate::store::segments::Place;
@@ -199,6 +199,18 @@ impl<'t> Changes<'t> {
         self.transaction
             .open_table(SINGLE)?
             .remove(MASTER_KEY_MARK)?;
+        Ok(())
+    }
+
+    /// The last wall time that was trusted, if any counts.
+    pub(in crate::store) fn set_trusted_ms(
+        &mut self,
+        trusted_ms: Option<u64>,
+    ) -> Result<(), StoreError> {
+        if let Some(trusted_ms) = trusted_ms {
+            let mut table = self.transaction.open_table(SINGLE)?;
+            table.insert(TRUSTED_MS, trusted_ms)?;
+        }
         Ok(())
     }
 
