@@ -202,3 +202,6 @@ pub(super) fn authenticates(
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests;

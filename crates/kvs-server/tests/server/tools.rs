@@ -6,7 +6,7 @@ use std::path::Path;
 
 use kvs_server::{Config, Handle, Server};
 
-use crate::harness::{create, upload};
+use crate::harness::{create, post, upload};
 use crate::movie;
 use crate::read::earliest;
 use crate::startup::binary;
@@ -159,4 +159,66 @@ async fn an_index_is_made_again_and_the_master_key_exchanged() {
         said.contains("the master key is not in the backup"),
         "{said}"
     );
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => files(&path),
+            false => vec![path],
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn nothing_of_a_deleted_streams_key_is_left_in_the_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let path = data.to_str().expect("UTF-8");
+    let server = start(&data).await;
+    fill(server.address()).await;
+    server.stop().await;
+    // Each of these writes keys, or an index, once more.
+    let key = data.join("keys/00000001");
+    let mut wrapped = vec![fs::read(&key).expect("it is there")];
+    succeeds(&["rotate-key", "--data", path]).await;
+    wrapped.push(fs::read(&key).expect("it is there"));
+    succeeds(&["rebuild-index", "--data", path]).await;
+    let server = start(&data).await;
+    let reply = post(
+        server.address(),
+        "/describeStream",
+        r#"{"StreamName":"cam"}"#,
+    )
+    .await;
+    let arn = reply.json()["StreamInfo"]["StreamARN"].clone();
+    let json = serde_json::json!({ "StreamARN": arn }).to_string();
+    assert_eq!(
+        post(server.address(), "/deleteStream", &json).await.status,
+        200
+    );
+    // While it runs, and when it is stopped.
+    let none_is_left = || {
+        for path in files(&data).iter().filter(|path| path.is_file()) {
+            let mut bytes = fs::read(path).expect("readable");
+            // The reserve is all zeros, and much of an index.
+            let end = bytes.iter().rposition(|byte| *byte != 0);
+            bytes.truncate(end.map_or(0, |end| end + 1));
+            for wrapped in &wrapped {
+                // Its salt, the sealed key and the tag: half of any would be no key.
+                let found = wrapped[16..].chunks(16).any(|part| {
+                    let mut windows = bytes.windows(part.len());
+                    windows.any(|window| window == part)
+                });
+                assert!(!found, "{} has it", path.display());
+            }
+        }
+    };
+    none_is_left();
+    server.stop().await;
+    none_is_left();
+    succeeds(&["check", "--data", path, "--full"]).await;
 }
