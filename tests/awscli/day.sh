@@ -45,6 +45,14 @@ is list-streams "$stream $stream-2" "$(kvs list-streams --page-size 1 \
   --stream-name-condition "ComparisonOperator=BEGINS_WITH,ComparisonValue=$stream" \
   --query 'StreamInfoList[].StreamName' | xargs)"
 
+# It is to be kept for longer, and the camera is another.
+kvs update-stream --stream-name "$stream" --current-version "$(describe Version)" \
+  --device-name camera-2
+is update-stream camera-2 "$(describe DeviceName)"
+kvs update-data-retention --stream-name "$stream" --current-version "$(describe Version)" \
+  --operation INCREASE_DATA_RETENTION --data-retention-change-in-hours 24
+is update-data-retention 48 "$(describe DataRetentionInHours)"
+
 # During the day it is recorded, listed and looked at.
 is get-data-endpoint "$AWS_ENDPOINT_URL" "$(endpoint GET_MEDIA)"
 mapfile -t numbers < <(media upload "$(endpoint PUT_MEDIA)" "$stream" 5)

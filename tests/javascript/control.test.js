@@ -10,6 +10,8 @@ import {
   GetDataEndpointCommand,
   KinesisVideoClient,
   ListStreamsCommand,
+  UpdateDataRetentionCommand,
+  UpdateStreamCommand,
   paginateListStreams,
 } from "@aws-sdk/client-kinesis-video";
 import { control, newStream } from "./service.js";
@@ -35,6 +37,27 @@ test("a stream is made, described and deleted", async () => {
   await control.send(new DeleteStreamCommand({ StreamARN, CurrentVersion: info.Version }));
   const gone = new DescribeStreamCommand({ StreamName });
   assert.deepEqual(await refusal(gone), ["ResourceNotFoundException", 404]);
+});
+
+test("a stream is changed if its version is the one that was read", async () => {
+  const { StreamName, StreamARN } = await newStream();
+  const { Version } = await describe({ StreamName });
+  const change = { StreamARN, CurrentVersion: Version, DeviceName: "camera-2" };
+  await control.send(new UpdateStreamCommand(change));
+  const mismatch = ["VersionMismatchException", 400];
+  assert.deepEqual(await refusal(new UpdateStreamCommand(change)), mismatch);
+  const info = await describe({ StreamName });
+  assert.equal(info.DeviceName, "camera-2");
+  const retention = {
+    StreamName,
+    Operation: "DECREASE_DATA_RETENTION",
+    DataRetentionChangeInHours: 23,
+  };
+  const late = new UpdateDataRetentionCommand({ ...retention, CurrentVersion: Version });
+  assert.deepEqual(await refusal(late), mismatch);
+  const now = { ...retention, CurrentVersion: info.Version };
+  await control.send(new UpdateDataRetentionCommand(now));
+  assert.equal((await describe({ StreamName })).DataRetentionInHours, 1);
 });
 
 test("streams are listed in pages", async () => {
