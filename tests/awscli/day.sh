@@ -45,6 +45,16 @@ is list-streams "$stream $stream-2" "$(kvs list-streams --page-size 1 \
   --stream-name-condition "ComparisonOperator=BEGINS_WITH,ComparisonValue=$stream" \
   --query 'StreamInfoList[].StreamName' | xargs)"
 
+# It gets its tags, in both forms.
+kvs tag-stream --stream-name "$stream" --tags floor=1,door=front
+kvs tag-resource --resource-arn "$arn" --tags Key=door,Value=back
+kvs untag-stream --stream-name "$stream" --tag-key-list floor
+is "tag-stream, tag-resource, untag-stream, list-tags-for-stream" "back home" \
+  "$(kvs list-tags-for-stream --stream-name "$stream" --query 'Tags.[door,site]' | xargs)"
+kvs untag-resource --resource-arn "$arn" --tag-key-list door
+is "untag-resource, list-tags-for-resource" '{"site":"home"}' "$(kvs list-tags-for-resource \
+  --resource-arn "$arn" --query Tags --output json | tr -d ' \n')"
+
 # It is to be kept for longer, and the camera is another.
 kvs update-stream --stream-name "$stream" --current-version "$(describe Version)" \
   --device-name camera-2

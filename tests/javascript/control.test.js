@@ -10,6 +10,12 @@ import {
   GetDataEndpointCommand,
   KinesisVideoClient,
   ListStreamsCommand,
+  ListTagsForResourceCommand,
+  ListTagsForStreamCommand,
+  TagResourceCommand,
+  TagStreamCommand,
+  UntagResourceCommand,
+  UntagStreamCommand,
   UpdateDataRetentionCommand,
   UpdateStreamCommand,
   paginateListStreams,
@@ -58,6 +64,23 @@ test("a stream is changed if its version is the one that was read", async () => 
   const now = { ...retention, CurrentVersion: info.Version };
   await control.send(new UpdateDataRetentionCommand(now));
   assert.equal((await describe({ StreamName })).DataRetentionInHours, 1);
+});
+
+test("tags are the same in both forms", async () => {
+  const { StreamName, StreamARN } = await newStream({ Tags: { site: "home" } });
+  const ResourceARN = StreamARN;
+  await control.send(new TagStreamCommand({ StreamName, Tags: { floor: "1", door: "front" } }));
+  const Tags = [{ Key: "door", Value: "Straße" }];
+  await control.send(new TagResourceCommand({ ResourceARN, Tags }));
+  await control.send(new UntagStreamCommand({ StreamName, TagKeyList: ["floor"] }));
+  const ofStream = await control.send(new ListTagsForStreamCommand({ StreamName }));
+  assert.deepEqual(ofStream.Tags, { site: "home", door: "Straße" });
+  await control.send(new UntagResourceCommand({ ResourceARN, TagKeyList: ["site"] }));
+  const ofResource = await control.send(new ListTagsForResourceCommand({ ResourceARN }));
+  assert.deepEqual(ofResource.Tags, { door: "Straße" });
+  const many = Object.fromEntries(Array.from({ length: 51 }, (_, index) => [`key-${index}`, ""]));
+  const exceeded = new TagStreamCommand({ StreamName, Tags: many });
+  assert.deepEqual(await refusal(exceeded), ["TagsPerResourceExceededLimitException", 400]);
 });
 
 test("streams are listed in pages", async () => {

@@ -275,8 +275,8 @@ const VECTORS: &[Vector] = &[
     },
 ];
 
-/// The examples of clients that resolve the path before they sign it: name, request as it is sent, as
-/// it is signed, signature.
+/// The examples of clients that resolve the path before they sign it: name, request as it is sent,
+/// as it is signed, signature.
 const NORMALIZED: [[&str; 4]; 6] = [
     [
         "get-relative-normalized",

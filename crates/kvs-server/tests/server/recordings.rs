@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use kvs_media::mkv::{Demuxer, Event, Limits};
 use kvs_protocol::Ack;
-use kvs_server::{Config, Server};
+use kvs_server::{Config, Handle, Server};
 
 use crate::harness::{Put, send, short};
 use crate::signing::{call, credentials, resign};
@@ -93,6 +93,78 @@ async fn every_body_is_taken_with_its_own_head() {
         }
     }
     assert_eq!(bodies, 7);
+}
+
+/// The 14 calls of the control plane, each when there is what it asks for.
+#[tokio::test]
+async fn every_call_before_a_body_is_answered() {
+    let Some(folder) = folder() else { return };
+    let keys = tempfile::tempdir().expect("a folder");
+    let config = Config {
+        credentials: Some(credentials(&keys, "")),
+        account_id: "123456789012".into(),
+        ..Config::default()
+    };
+    let server = Server::start(config).await.expect("a good file");
+    let mut calls = 0;
+    for case in std::fs::read_dir(&folder).expect("the recordings are there") {
+        let files = std::fs::read_dir(case.expect("a folder").path()).expect("a folder");
+        for path in files.map(|file| file.expect("a file").path()) {
+            let is_call = path.extension().is_some_and(|ending| ending == "body");
+            if !is_call || path.to_string_lossy().contains("putMedia") {
+                continue;
+            }
+            calls += 1;
+            let head = std::fs::read_to_string(path.with_extension("head")).expect("its head");
+            let body = std::fs::read_to_string(&path).expect("its body");
+            answer(&server, &head, &body).await;
+        }
+    }
+    assert_eq!(calls, 14);
+    server.stop().await;
+}
+
+/// Makes the stream that the call is about, unless the call does, and expects the call to succeed.
+async fn answer(server: &Handle, head: &str, body: &str) {
+    let json: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    let named = json["StreamName"].as_str();
+    let recorded = json["StreamARN"].as_str();
+    let name = named.or_else(|| recorded?.split('/').nth(1));
+    let stream = serde_json::json!({"StreamName": name.expect("a stream")}).to_string();
+    let ask = async |path: &str, json: &str| {
+        let request = call("127.0.0.1", path, json);
+        send(server.address(), request.as_bytes())
+            .await
+            .body()
+            .await
+    };
+    if !head.starts_with("POST /createStream ") {
+        ask("/createStream", &stream).await;
+    }
+    let described = ask("/describeStream", &stream).await.json();
+    // The ARN of the recording has the creation time of another stream.
+    let body = match (recorded, described["StreamInfo"]["StreamARN"].as_str()) {
+        (Some(recorded), Some(arn)) => body.replace(recorded, arn),
+        _ => body.to_owned(),
+    };
+    let length = format!("{}", body.len());
+    let lines = head.trim_end().lines().map(|line| match line {
+        line if line.to_ascii_lowercase().starts_with("content-length:") => {
+            format!("Content-Length: {length}")
+        }
+        line => line.to_owned(),
+    });
+    let head = lines.collect::<Vec<_>>().join("\r\n");
+    let request = resign(&head, body.as_bytes()) + &body;
+    let reply = send(server.address(), request.as_bytes())
+        .await
+        .body()
+        .await;
+    assert_eq!(reply.status, 200, "{head}: {reply:?}");
+    if let Some(arn) = described["StreamInfo"]["StreamARN"].as_str() {
+        let json = serde_json::json!({"StreamARN": arn}).to_string();
+        assert_eq!(ask("/deleteStream", &json).await.status, 200);
+    }
 }
 
 #[tokio::test]
