@@ -10,13 +10,16 @@ pub mod describe_stream;
 pub mod get_data_endpoint;
 pub mod get_media;
 pub mod get_media_for_fragment_list;
+pub mod image_generation;
 pub mod list_fragments;
 pub mod list_streams;
 mod members;
+pub mod notification;
 pub mod operation;
 pub mod put_media;
 pub mod resource_tags;
 pub mod stream_ref;
+pub mod stream_storage;
 pub mod tagging;
 pub mod update_data_retention;
 pub mod update_stream;
@@ -27,14 +30,19 @@ pub use describe_stream::{DescribeStream, DescribedStream, StreamInfo, StreamSta
 pub use get_data_endpoint::{DataApi, DataEndpoint, GetDataEndpoint};
 pub use get_media::{GetMedia, StartSelector};
 pub use get_media_for_fragment_list::GetMediaForFragmentList;
+pub use image_generation::{DescribedImageGeneration, ImageGeneration, UpdateImageGeneration};
 pub use list_fragments::{
     FragmentSelector, ListFragments, ListedFragment, ListedFragments, TimestampOrigin,
 };
 pub use list_streams::{ListStreams, ListedStreams};
+pub use notification::{
+    ConfigurationStatus, DescribedNotification, Notification, UpdateNotification,
+};
 pub use operation::Operation;
 pub use put_media::{ProducerTimecodes, PutMedia};
 pub use resource_tags::ResourceTags;
 pub use stream_ref::StreamRef;
+pub use stream_storage::{DescribedStreamStorage, StorageConfiguration, UpdateStreamStorage};
 pub use tagging::{AddTags, ListTags, ListedTags, RemoveTags};
 pub use update_data_retention::{RetentionChange, UpdateDataRetention};
 pub use update_stream::UpdateStream;
@@ -64,6 +72,9 @@ mod tests {
         for parse in [ListTags::of_stream, ListTags::of_resource] {
             let _ = parse(body);
         }
+        let _ = UpdateImageGeneration::parse(body);
+        let _ = UpdateNotification::parse(body);
+        let _ = UpdateStreamStorage::parse(body);
         let _ = GetDataEndpoint::parse(body);
         let _ = GetMedia::parse(body);
         let _ = ListFragments::parse(body);
@@ -84,7 +95,8 @@ mod tests {
                     "StreamName", "StreamARN", "Fragments", "MaxResults", "NextToken", "Tags",
                     "DataRetentionInHours", "CurrentVersion", "APIName", "StreamNameCondition",
                     "Operation", "DataRetentionChangeInHours", "DeviceName", "MediaType",
-                    "TagKeyList", "ResourceARN",
+                    "TagKeyList", "ResourceARN", "ImageGenerationConfiguration",
+                    "NotificationConfiguration", "StreamStorageConfiguration",
                 ] {
                     parse_all(serde_json::json!({ member: value }).to_string().as_bytes());
                 }

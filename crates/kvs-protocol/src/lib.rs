@@ -21,5 +21,7 @@ pub use arn::StreamArn;
 pub use chunk_tags::{ChunkError, ChunkTags};
 pub use error::{ApiError, ErrorKind, ErrorReply};
 pub use fragment_number::{FragmentNumber, FragmentParts};
-pub use name::{DeviceName, KmsKeyId, MediaType, Region, StreamName, Version};
+pub use name::{
+    DestinationRegion, DestinationUri, DeviceName, KmsKeyId, MediaType, Region, StreamName, Version,
+};
 pub use timestamp::Timestamp;

@@ -59,6 +59,12 @@ text_types! {
     /// The name of a key at the key service; any text.
     KmsKeyId: is_text(2048),
         "a key id has 1 to 2048 characters";
+    /// Where something is sent: `s3://bucket/prefix`, or the ARN of a topic.
+    DestinationUri: is_destination(255),
+        "a destination is SCHEME:NAME or SCHEME://NAME/PATH of 255 characters at most, without *";
+    /// The region of a destination, such as `us-gov-west-1`.
+    DestinationRegion: is_destination_region(14),
+        "the region of a destination is like us-west-2, of 9 to 14 characters";
     /// The version of a stream's metadata: a new random text at each change.
     Version: is_alphanumeric(64),
         "a version has 1 to 64 characters out of a-z A-Z 0-9";
@@ -86,6 +92,29 @@ fn is_region(text: &str, bytes_max: usize) -> bool {
     is_all(text, bytes_max, |byte| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
     })
+}
+
+/// The service model has `^[a-zA-Z_0-9]+:(//)?([^/]+)/?([^*]*)$` for it.
+fn is_destination(text: &str, chars_max: usize) -> bool {
+    let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let is_form = text.split_once(':').is_some_and(|(scheme, rest)| {
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
+        is_all(scheme, chars_max, is_scheme) && !name.is_empty() && !path.contains('*')
+    });
+    is_form && is_text(text, chars_max)
+}
+
+/// The service model has `^[a-z]+(-[a-z]+)?-[a-z]+-[0-9]$` for it.
+fn is_destination_region(text: &str, bytes_max: usize) -> bool {
+    const BYTES_MIN: usize = 9;
+    let mut words: Vec<_> = text.split('-').collect();
+    let digit = words.pop().unwrap_or_default();
+    let is_word = |word: &&str| is_all(word, bytes_max, |byte| byte.is_ascii_lowercase());
+    (BYTES_MIN..=bytes_max).contains(&text.len())
+        && is_all(digit, 1, |byte| byte.is_ascii_digit())
+        && (2..=3).contains(&words.len())
+        && words.iter().all(is_word)
 }
 
 fn is_media_type(text: &str, bytes_max: usize) -> bool {
@@ -136,6 +165,51 @@ mod tests {
             "video/h 264",
         ] {
             assert!(bad.parse::<MediaType>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn destinations_are_a_scheme_and_a_name() {
+        for good in [
+            "s3://bucket",
+            "s3://bucket/a/b",
+            "arn:aws:sns:us-west-2:000000000000:topic",
+            "x:y",
+            &format!("s3://{}", "b".repeat(250)),
+        ] {
+            assert!(good.parse::<DestinationUri>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "bucket",
+            "s3:",
+            "s3://",
+            "s3:///x",
+            "s3:/x",
+            "s-3://x",
+            "://x",
+            "s3://bucket/*",
+            &format!("s3://{}", "b".repeat(251)),
+        ] {
+            assert!(bad.parse::<DestinationUri>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_region_of_a_destination_has_its_form() {
+        for good in ["us-west-2", "us-gov-west-1", "ap-northeast-1"] {
+            assert!(good.parse::<DestinationRegion>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "us-west",
+            "us-west-22",
+            "a-b-c-d-1",
+            "us--west-1",
+            "us-west-x",
+            "eu-we-1",
+        ] {
+            assert!(bad.parse::<DestinationRegion>().is_err(), "{bad}");
         }
     }
 

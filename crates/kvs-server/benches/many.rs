@@ -111,6 +111,7 @@ fn new_stream() -> Result<NewStream> {
         device_name: None,
         media_type: None,
         kms_key_id: None,
+        storage_tier: kvs_protocol::api::StorageTier::Hot,
         tags: Default::default(),
     })
 }

@@ -34,6 +34,7 @@ impl Fixture {
                 device_name: None,
                 media_type: None,
                 kms_key_id: None,
+                storage_tier: kvs_protocol::api::StorageTier::Hot,
                 tags: Default::default(),
             };
             store.create_stream(new).expect("it is new").id

@@ -10,6 +10,8 @@ mod bounds;
 mod changing;
 #[path = "server/checking.rs"]
 mod checking;
+#[path = "server/configurations.rs"]
+mod configurations;
 #[path = "server/control.rs"]
 mod control;
 #[path = "server/durability.rs"]

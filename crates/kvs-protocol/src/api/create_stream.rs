@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ResourceTags, members, resource_tags};
+use super::{ResourceTags, StorageConfiguration, members, resource_tags};
 use crate::{ApiError, DeviceName, KmsKeyId, MediaType, StreamArn, StreamName};
 
 /// The longest retention period: ten years.
@@ -56,13 +56,7 @@ struct Members {
     kms_key_id: Option<KmsKeyId>,
     data_retention_in_hours: Option<i64>,
     tags: Option<ResourceTags>,
-    stream_storage_configuration: Option<Storage>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Storage {
-    default_storage_tier: StorageTier,
+    stream_storage_configuration: Option<StorageConfiguration>,
 }
 
 impl CreateStream {

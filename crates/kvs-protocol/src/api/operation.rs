@@ -28,6 +28,18 @@ pub enum Operation {
     UntagResource,
     /// Lists a stream's tags, by its ARN.
     ListTagsForResource,
+    /// Shows which pictures are made of a stream.
+    DescribeImageGenerationConfiguration,
+    /// Changes which pictures are made of a stream.
+    UpdateImageGenerationConfiguration,
+    /// Shows who is told of a stream's fragments.
+    DescribeNotificationConfiguration,
+    /// Changes who is told of a stream's fragments.
+    UpdateNotificationConfiguration,
+    /// Shows which tier a stream is stored on.
+    DescribeStreamStorageConfiguration,
+    /// Changes which tier a stream is stored on.
+    UpdateStreamStorageConfiguration,
     /// Tells where to send the calls that carry media.
     GetDataEndpoint,
     /// Takes media in.
@@ -55,6 +67,12 @@ impl Operation {
         Self::TagResource,
         Self::UntagResource,
         Self::ListTagsForResource,
+        Self::DescribeImageGenerationConfiguration,
+        Self::UpdateImageGenerationConfiguration,
+        Self::DescribeNotificationConfiguration,
+        Self::UpdateNotificationConfiguration,
+        Self::DescribeStreamStorageConfiguration,
+        Self::UpdateStreamStorageConfiguration,
         Self::GetDataEndpoint,
         Self::PutMedia,
         Self::GetMedia,
@@ -77,6 +95,12 @@ impl Operation {
             Self::TagResource => "/TagResource",
             Self::UntagResource => "/UntagResource",
             Self::ListTagsForResource => "/ListTagsForResource",
+            Self::DescribeImageGenerationConfiguration => "/describeImageGenerationConfiguration",
+            Self::UpdateImageGenerationConfiguration => "/updateImageGenerationConfiguration",
+            Self::DescribeNotificationConfiguration => "/describeNotificationConfiguration",
+            Self::UpdateNotificationConfiguration => "/updateNotificationConfiguration",
+            Self::DescribeStreamStorageConfiguration => "/describeStreamStorageConfiguration",
+            Self::UpdateStreamStorageConfiguration => "/updateStreamStorageConfiguration",
             Self::GetDataEndpoint => "/getDataEndpoint",
             Self::PutMedia => "/putMedia",
             Self::GetMedia => "/getMedia",

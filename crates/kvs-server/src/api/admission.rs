@@ -28,6 +28,9 @@ fn enough(operation: Operation) -> &'static [Action] {
         Operation::ListStreams
         | Operation::ListTagsForStream
         | Operation::ListTagsForResource
+        | Operation::DescribeImageGenerationConfiguration
+        | Operation::DescribeNotificationConfiguration
+        | Operation::DescribeStreamStorageConfiguration
         | Operation::GetMedia
         | Operation::ListFragments
         | Operation::GetMediaForFragmentList => &[Action::Read],
@@ -38,9 +41,15 @@ fn enough(operation: Operation) -> &'static [Action] {
 /// The exception that the operation's model declares.
 fn denial(operation: Operation) -> ErrorKind {
     match operation {
-        Operation::TagResource | Operation::UntagResource | Operation::ListTagsForResource => {
-            ErrorKind::OperationDenied
-        }
+        Operation::TagResource
+        | Operation::UntagResource
+        | Operation::ListTagsForResource
+        | Operation::DescribeImageGenerationConfiguration
+        | Operation::UpdateImageGenerationConfiguration
+        | Operation::DescribeNotificationConfiguration
+        | Operation::UpdateNotificationConfiguration
+        | Operation::DescribeStreamStorageConfiguration
+        | Operation::UpdateStreamStorageConfiguration => ErrorKind::OperationDenied,
         _ => ErrorKind::NotAuthorized,
     }
 }

@@ -36,6 +36,7 @@ pub(crate) async fn create_stream(
         media_type: request.media_type,
         kms_key_id: request.kms_key_id,
         tags: request.tags,
+        storage_tier: request.storage_tier,
     };
     let stream = ask(app.store(), move |store| store.create_stream(new)).await?;
     json(&CreatedStream {

@@ -5,6 +5,7 @@ mod archived_media;
 pub(crate) mod call;
 mod change;
 mod chunk;
+mod configurations;
 mod control;
 mod media;
 mod page_token;

@@ -9,7 +9,7 @@ use kvs_protocol::api::Operation;
 use kvs_protocol::{ApiError, ErrorKind};
 
 use super::reply::Refusal;
-use super::{archived_media, control, media, tags};
+use super::{archived_media, configurations, control, media, tags};
 use crate::app::App;
 use crate::ingest;
 
@@ -35,6 +35,18 @@ fn handler(operation: Operation) -> MethodRouter<Arc<App>> {
         Operation::TagResource => post(tags::tag_resource),
         Operation::UntagResource => post(tags::untag_resource),
         Operation::ListTagsForResource => post(tags::list_tags_for_resource),
+        Operation::DescribeImageGenerationConfiguration => {
+            post(configurations::describe_image_generation)
+        }
+        Operation::UpdateImageGenerationConfiguration => {
+            post(configurations::update_image_generation)
+        }
+        Operation::DescribeNotificationConfiguration => post(configurations::describe_notification),
+        Operation::UpdateNotificationConfiguration => post(configurations::update_notification),
+        Operation::DescribeStreamStorageConfiguration => {
+            post(configurations::describe_stream_storage)
+        }
+        Operation::UpdateStreamStorageConfiguration => post(configurations::update_stream_storage),
         Operation::GetDataEndpoint => post(control::get_data_endpoint),
         Operation::PutMedia => post(ingest::put_media),
         Operation::GetMedia => post(media::get_media),

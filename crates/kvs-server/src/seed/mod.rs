@@ -93,6 +93,7 @@ impl Seed {
                 device_name: None,
                 media_type: None,
                 kms_key_id: None,
+                storage_tier: kvs_protocol::api::StorageTier::Hot,
                 tags: Default::default(),
             })?,
         };

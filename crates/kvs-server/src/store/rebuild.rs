@@ -244,6 +244,7 @@ fn nameless(id: StreamId, others: &BTreeMap<StreamId, Stream>, now_ms: u64) -> S
         device_name: None,
         media_type: None,
         kms_key_id: None,
+        storage_tier: kvs_protocol::api::StorageTier::Hot,
         tags: Default::default(),
     };
     Stream::new(id, now_ms, new)

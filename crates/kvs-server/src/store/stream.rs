@@ -1,6 +1,6 @@
 //! Streams as the facade shows them.
 
-use kvs_protocol::api::ResourceTags;
+use kvs_protocol::api::{ImageGeneration, Notification, ResourceTags, StorageTier};
 use kvs_protocol::{DeviceName, KmsKeyId, MediaType, StreamName, Version};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,15 @@ pub struct Stream {
     pub kms_key_id: Option<KmsKeyId>,
     /// The stream's own tags, not those of its fragments.
     pub tags: ResourceTags,
+    /// Kept and shown.
+    #[serde(default)]
+    pub storage_tier: StorageTier,
+    /// Kept and shown.
+    #[serde(default)]
+    pub image_generation: Option<ImageGeneration>,
+    /// Kept and shown.
+    #[serde(default)]
+    pub notification: Option<Notification>,
     /// How often it was changed; the store counts.
     #[serde(default)]
     pub revision: u32,
@@ -50,6 +59,9 @@ impl Stream {
             media_type: new.media_type,
             kms_key_id: new.kms_key_id,
             tags: new.tags,
+            storage_tier: new.storage_tier,
+            image_generation: None,
+            notification: None,
             revision: 0,
             numbers_from: 0,
         }
@@ -73,4 +85,6 @@ pub struct NewStream {
     pub kms_key_id: Option<KmsKeyId>,
     /// The stream's own tags.
     pub tags: ResourceTags,
+    /// Shown back.
+    pub storage_tier: StorageTier,
 }

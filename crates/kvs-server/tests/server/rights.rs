@@ -21,6 +21,9 @@ fn enough(operation: Operation) -> &'static [&'static str] {
         Operation::ListStreams
         | Operation::ListTagsForStream
         | Operation::ListTagsForResource
+        | Operation::DescribeImageGenerationConfiguration
+        | Operation::DescribeNotificationConfiguration
+        | Operation::DescribeStreamStorageConfiguration
         | Operation::GetMedia
         | Operation::ListFragments
         | Operation::GetMediaForFragmentList => &["read"],
@@ -40,6 +43,7 @@ fn members(stream: &str, arn: &str) -> Value {
         "Fragments": ["91343852333181432392682062607743920146159169392"],
         "Operation": "INCREASE_DATA_RETENTION", "DataRetentionChangeInHours": 1,
         "MediaType": "video/h264", "Tags": {"key": "value"}, "TagKeyList": ["key"],
+        "StreamStorageConfiguration": {"DefaultStorageTier": "WARM"},
     })
 }
 

@@ -18,6 +18,7 @@ pub(crate) fn new_stream(name: &str) -> NewStream {
         device_name: None,
         media_type: None,
         kms_key_id: None,
+        storage_tier: kvs_protocol::api::StorageTier::Hot,
         tags: Default::default(),
     }
 }

@@ -32,6 +32,7 @@ async fn sound() -> Broken {
         device_name: None,
         media_type: None,
         kms_key_id: None,
+        storage_tier: kvs_protocol::api::StorageTier::Hot,
         tags: Default::default(),
     };
     let stream = store.create_stream(new).expect("it is new").id;
