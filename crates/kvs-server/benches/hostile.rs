@@ -1,0 +1,298 @@
+//! What clients that mean no good cost another client: the delay of its acks before and during.
+//!
+//! ```text
+//! cargo bench -p kvs-server --bench hostile [-- --seconds 30] [--folder FOLDER]
+//! ```
+//!
+//! A producer sends 50 fragments of 40 KB a second on one connection; a delay is counted from the
+//! write of the tag that ends a fragment to its PERSISTED. Nothing else goes on for so many
+//! seconds, then each attack in turn. The server's memory is what it holds at the end of each.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "the figures are what a benchmark is for"
+)]
+
+mod process;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kvs_media::mkv::{Muxer, MuxerSettings};
+use kvs_media::{Frame, ProducerTime, Track, TrackKind, TrackNumber, VideoFormat};
+use process::upload::put_media;
+use process::{Result, Server, percentile, put_media_head};
+
+const FRAGMENT_BYTES: usize = 40_000;
+const PACE: Duration = Duration::from_millis(20);
+/// What slow readers read, in fragments of 1 MiB.
+const STORED_FRAGMENTS: usize = 32;
+const SLOW_READERS: usize = 100;
+const SLOW_WRITERS: usize = 100;
+const IDLE_CONNECTIONS: usize = 1000;
+/// Attackers that send as fast as they can.
+const FLOODERS: usize = 4;
+
+/// Goes on until the flag says stop.
+type Attack = fn(&str, &AtomicBool) -> Result<()>;
+
+const ATTACKS: [(&str, Attack); 6] = [
+    ("100 readers at 1 kB/s", slow_readers),
+    ("100 writers, a byte each 29 s", slow_writers),
+    ("1,000 idle connections", idle_connections),
+    ("100 MB of JSON, 4 at a time", json),
+    ("10 MB of headers, 4 at a time", headers),
+    ("bad paths and UTF-8, 4 at a time", bad_requests),
+];
+
+fn main() -> Result<()> {
+    let (mut seconds, mut folder) = (30, std::env::temp_dir());
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--seconds" => seconds = arguments.next().ok_or("--seconds N")?.parse()?,
+            "--folder" => folder = PathBuf::from(arguments.next().ok_or("--folder FOLDER")?),
+            _ => {}
+        }
+    }
+    let folder = tempfile::tempdir_in(folder)?;
+    let server = Server::start(&folder.path().join("data"), &[])?;
+    for name in ["victim", "read"] {
+        server.create_stream(name)?;
+    }
+    (0..SLOW_WRITERS).try_for_each(|n| server.create_stream(&format!("slow-{n}")))?;
+    put_media(&server.address, "read", STORED_FRAGMENTS)?;
+    let run = Duration::from_secs(seconds);
+    println!("delay of PERSISTED in ms: p50, p99, worst; {seconds} s each");
+    report("nothing else", &server, run, |_, _| Ok(()))?;
+    for (what, attack) in ATTACKS {
+        report(what, &server, run, attack)?;
+    }
+    Ok(())
+}
+
+fn report(what: &str, server: &Server, run: Duration, attack: Attack) -> Result<()> {
+    let stop = AtomicBool::new(false);
+    let mut delays = thread::scope(|scope| {
+        let attacker = scope.spawn(|| attack(&server.address, &stop));
+        let delays = victim(&server.address, run);
+        stop.store(true, Ordering::Relaxed);
+        attacker.join().map_err(|_| "the attacker panicked")??;
+        delays
+    })?;
+    delays.sort_by(f64::total_cmp);
+    println!(
+        "  {what:<34} {:6.1} {:6.1} {:7.1}   {} acks, {} MB",
+        percentile(&delays, 0.5),
+        percentile(&delays, 0.99),
+        percentile(&delays, 1.0),
+        delays.len(),
+        server.resident_bytes()? / 1_000_000
+    );
+    Ok(())
+}
+
+/// Sends fragments at their pace for so long; gives the delay of each PERSISTED in milliseconds.
+fn victim(address: &str, run: Duration) -> Result<Vec<f64>> {
+    let mut socket = TcpStream::connect(address)?;
+    socket.set_nodelay(true)?;
+    socket.write_all(put_media_head(address, "victim").as_bytes())?;
+    let acks = BufReader::new(socket.try_clone()?);
+    let (sent, ended) = mpsc::channel::<Instant>();
+    thread::scope(|scope| {
+        let listener = scope.spawn(move || {
+            let mut delays = Vec::new();
+            // The last chunk is empty; the connection stays open behind it.
+            let lines = acks.lines().map_while(std::io::Result::ok);
+            for line in lines.take_while(|line| line != "0") {
+                if line.contains("ERROR") {
+                    return Err(line.into());
+                }
+                // Fragments are persisted in their order, so the oldest is meant.
+                if line.contains("PERSISTED") {
+                    let ended = ended.recv()?;
+                    delays.push(ended.elapsed().as_secs_f64() * 1000.0);
+                }
+            }
+            Ok(delays)
+        });
+        produce(&mut socket, &sent, run)?;
+        listener.join().map_err(|_| "the listener panicked")?
+    })
+}
+
+fn produce(socket: &mut TcpStream, sent: &mpsc::Sender<Instant>, run: Duration) -> Result<()> {
+    let number = TrackNumber::new(1).ok_or("1 is a track number")?;
+    let video = VideoFormat {
+        width: 1920,
+        height: 1080,
+    };
+    let track = Track {
+        number,
+        kind: TrackKind::Video(video),
+        name: None,
+        codec_id: "V_MPEG4/ISO/AVC".into(),
+        codec_private: None,
+    };
+    let mut muxer = Muxer::new(&[track], &MuxerSettings::default())?;
+    let (data, mut out) = (Bytes::from(vec![7; FRAGMENT_BYTES]), vec![muxer.header()]);
+    let start = Instant::now();
+    for n in 0_u32.. {
+        let due = PACE * n;
+        if due >= run {
+            break;
+        }
+        thread::sleep(due.saturating_sub(start.elapsed()));
+        let time = ProducerTime::from_ms(1_700_000_000_000 + u64::from(n) * 20);
+        muxer.begin_cluster(time, &mut out);
+        let frame = Frame {
+            track: number,
+            time,
+            decode_time: None,
+            duration_ns: None,
+            key: true,
+            data: data.clone().into(),
+        };
+        muxer.frame(&frame, &mut out)?;
+        muxer.end_of_fragment(&mut out);
+        let body = out.concat();
+        out.clear();
+        // The time is known before the ack can be there.
+        sent.send(Instant::now())?;
+        write_chunk(socket, &body)?;
+    }
+    socket.write_all(b"0\r\n\r\n")?;
+    Ok(())
+}
+
+fn write_chunk(socket: &mut TcpStream, body: &[u8]) -> Result<()> {
+    let head = format!("{:x}\r\n", body.len());
+    socket.write_all(&[head.as_bytes(), body, b"\r\n"].concat())?;
+    Ok(())
+}
+
+/// Waits for so long, or until it is over.
+fn pause(stop: &AtomicBool, wait: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < wait && !stop.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn slow_readers(address: &str, stop: &AtomicBool) -> Result<()> {
+    let json = r#"{"StreamName":"read","StartSelector":{"StartSelectorType":"EARLIEST"}}"#;
+    let request = format!(
+        "POST /getMedia HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n{json}",
+        json.len()
+    );
+    let mut readers = Vec::new();
+    for _ in 0..SLOW_READERS {
+        let mut socket = TcpStream::connect(address)?;
+        socket.write_all(request.as_bytes())?;
+        readers.push(socket);
+    }
+    while !stop.load(Ordering::Relaxed) {
+        // One that is cut off reads nothing.
+        for reader in &mut readers {
+            let _ = reader.read(&mut [0; 1000]);
+        }
+        pause(stop, Duration::from_secs(1));
+    }
+    Ok(())
+}
+
+fn slow_writers(address: &str, stop: &AtomicBool) -> Result<()> {
+    let mut writers = Vec::new();
+    for n in 0..SLOW_WRITERS {
+        let mut socket = TcpStream::connect(address)?;
+        socket.write_all(put_media_head(address, &format!("slow-{n}")).as_bytes())?;
+        writers.push(socket);
+    }
+    // The first bytes of an EBML header.
+    for byte in [0x1A, 0x45, 0xDF, 0xA3] {
+        for writer in &mut writers {
+            // Those that are ended already do not take it.
+            let _ = write_chunk(writer, &[byte]);
+        }
+        pause(stop, Duration::from_secs(29));
+    }
+    pause(stop, Duration::MAX);
+    Ok(())
+}
+
+fn idle_connections(address: &str, stop: &AtomicBool) -> Result<()> {
+    while !stop.load(Ordering::Relaxed) {
+        let idle = (0..IDLE_CONNECTIONS).map(|_| TcpStream::connect(address));
+        let idle = idle.collect::<std::io::Result<Vec<_>>>()?;
+        // About as long as the server keeps them.
+        pause(stop, Duration::from_secs(10));
+        drop(idle);
+    }
+    Ok(())
+}
+
+/// Runs it on some threads at once until it is over.
+fn flood(stop: &AtomicBool, one: impl Fn() -> Result<()> + Sync) -> Result<()> {
+    thread::scope(|scope| {
+        for _ in 0..FLOODERS {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    // The server hangs up on it, which is what it should do.
+                    let _ = one();
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+/// A head, then so many megabytes of `x`, as far as they are taken.
+fn send(address: &str, head: &str, megabytes: usize) -> Result<()> {
+    let mut socket = TcpStream::connect(address)?;
+    socket.write_all(head.as_bytes())?;
+    let filler = vec![b'x'; 1 << 20];
+    (0..megabytes).try_for_each(|_| socket.write_all(&filler))?;
+    socket.read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+fn json(address: &str, stop: &AtomicBool) -> Result<()> {
+    // In chunks, so that its size is not told.
+    let head = format!(
+        "POST /getMedia HTTP/1.1\r\nHost: {address}\r\nTransfer-Encoding: chunked\r\n\r\n\
+         6400000\r\n{{\"StreamName\":\""
+    );
+    flood(stop, || send(address, &head, 100))
+}
+
+fn headers(address: &str, stop: &AtomicBool) -> Result<()> {
+    let head = format!("POST /getMedia HTTP/1.1\r\nHost: {address}\r\nx: ");
+    flood(stop, || send(address, &head, 10))
+}
+
+fn bad_requests(address: &str, stop: &AtomicBool) -> Result<()> {
+    let targets: [&[u8]; 4] = [
+        b"//getMedia",
+        b"/getMedia/..",
+        b"/%2e%2e/getMedia",
+        b"/getMedia\xFF\0",
+    ];
+    flood(stop, || {
+        for target in targets {
+            let mut socket = TcpStream::connect(address)?;
+            let host = format!(
+                " HTTP/1.1\r\nConnection: close\r\nHost: {address}\r\nContent-Length: 22\r\n\r\n"
+            );
+            let body = b"{\"StreamName\":\"\xFF\xC0\xAF\xED\xA0\"}";
+            socket.write_all(&[b"POST ", target, host.as_bytes(), body].concat())?;
+            socket.read_to_end(&mut Vec::new())?;
+        }
+        Ok(())
+    })
+}
