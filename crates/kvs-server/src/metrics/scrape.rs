@@ -39,6 +39,10 @@ impl Collector for Scrape {
         encoder
             .encode_descriptor("healthy", help, None, MetricType::Gauge)?
             .encode_gauge(&u64::from(self.store.health().is_ok()))?;
+        let help = "What all fragments take on the disk";
+        encoder
+            .encode_descriptor("stored", help, Some(&Unit::Bytes), MetricType::Gauge)?
+            .encode_gauge(&self.store.stored_bytes())?;
         if let Some(free_bytes) = self.store.free_bytes() {
             let help = "Room on the disk of the data folder";
             encoder

@@ -82,6 +82,7 @@ impl Engine {
         let snapshot = self.shared.snapshot()?;
         self.tail = Tail::new(self.segment_bytes, next);
         self.live = snapshot.segments()?.into_iter().collect();
+        self.shared.groups.set_stored(self.live.values().copied());
         self.doomed = snapshot.doomed()?;
         self.sweep = Sweep::default();
         self.shared.trust.resume(snapshot.trusted_ms()?);

@@ -1,20 +1,24 @@
 //! What a monitor wants to know of the store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use super::Store;
+use super::record::BLOCK_BYTES;
 use super::stream::Stream;
 use crate::lock::lock;
 
-/// What the writer measures of each group that it makes durable.
-#[derive(Clone, Debug)]
+/// What the writer measures with each group that it makes durable.
+#[derive(Debug)]
 pub(crate) struct Groups {
     /// How long that took, by the monotonic clock in whole milliseconds.
     pub(crate) commit_seconds: Histogram,
     /// How many fragments it had.
     pub(crate) fragments: Histogram,
+    /// What all fragments take on the disk, by the index.
+    stored_bytes: AtomicU64,
 }
 
 impl Default for Groups {
@@ -24,6 +28,7 @@ impl Default for Groups {
             commit_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
             // The queue holds no more of the smallest ones worth counting.
             fragments: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
+            stored_bytes: AtomicU64::new(0),
         }
     }
 }
@@ -34,12 +39,24 @@ impl Groups {
         self.commit_seconds.observe(took_ms as f64 / 1000.0);
         self.fragments.observe(fragments as f64);
     }
+
+    /// The blocks in use of each segment have changed.
+    pub(super) fn set_stored(&self, blocks: impl Iterator<Item = u32>) {
+        let blocks: u64 = blocks.map(u64::from).sum();
+        let stored_bytes = blocks * BLOCK_BYTES;
+        self.stored_bytes.store(stored_bytes, Ordering::Relaxed);
+    }
 }
 
 impl Store {
     /// What has been measured of all groups.
     pub(crate) fn groups(&self) -> &Groups {
         &self.0.shared.groups
+    }
+
+    /// What all fragments take on the disk.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.groups().stored_bytes.load(Ordering::Relaxed)
     }
 
     /// The room on the disk, where it is bounded and the disk tells. Blocks.

@@ -151,6 +151,8 @@ async fn after_an_upload_it_has_the_exact_figures() {
             page["kvs_group_fragments_count"],
         ),
         ("kvs_healthy".into(), 1.0),
+        // Each has more than one block of 4 KiB, and less than two.
+        ("kvs_stored_bytes".into(), 3.0 * 8192.0),
         (age("cam"), 2.5),
         (age("live"), 0.5),
     ] {
