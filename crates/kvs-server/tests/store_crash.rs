@@ -9,20 +9,36 @@ use std::task::{Context, Waker};
 
 use futures_util::future::maybe_done;
 use kvs_protocol::FragmentParts;
-use kvs_server::clock::SimulatedClock;
+use kvs_server::clock::{Clock, SimulatedClock};
 use kvs_server::store::disk::simulated::{Fault, SimulatedDisk};
 use kvs_server::store::random::SeededRandom;
 use kvs_server::store::{Store, StoreConfig, StoreError, StreamId};
 
 mod store;
 
-use store::{NOW_MS, append, body, clock, create, fragment, new_stream, read_all, wait};
+use store::{append, body, clock, create, fragment, new_stream, read_all, wait};
 
+const HOUR_MS: u64 = 3_600_000;
 /// Small segments, so that many are begun and unlinked.
+const SEGMENT_BYTES: u64 = 256 << 10;
+/// What a store keeps that evicts.
+const BYTES_MAX: u64 = 4 * SEGMENT_BYTES;
+/// A segment may be evicted for a group that then fails.
+const SURELY_KEPT_BYTES: u64 = BYTES_MAX - 2 * SEGMENT_BYTES;
+
 fn open(disk: &SimulatedDisk, clock: &Arc<SimulatedClock>, seed: u64) -> Result<Store, StoreError> {
+    open_bounded(disk, clock, seed, None)
+}
+
+fn open_bounded(
+    disk: &SimulatedDisk,
+    clock: &Arc<SimulatedClock>,
+    seed: u64,
+    bytes_max: Option<u64>,
+) -> Result<Store, StoreError> {
     let config = StoreConfig {
-        bytes_max: None,
-        segment_bytes: 256 << 10,
+        bytes_max,
+        segment_bytes: SEGMENT_BYTES,
         reserve_bytes: 8 << 10,
         ..StoreConfig::in_memory()
     };
@@ -37,6 +53,14 @@ struct Clients {
     streams: BTreeMap<StreamId, bool>,
     /// Fragments whose PERSISTED was sent, with their bytes.
     persisted: BTreeMap<(StreamId, FragmentParts), Vec<u8>>,
+    /// The same in the order in which they became durable.
+    order: Vec<(StreamId, FragmentParts)>,
+    /// The shortest retention that each stream may have now, and the longest.
+    hours: BTreeMap<StreamId, (u32, u32)>,
+    /// What arrived before may be gone.
+    gone_ms: BTreeMap<StreamId, u64>,
+    /// The oldest may be gone although they are retained.
+    evicts: bool,
     /// Every number that was given out.
     seen: BTreeSet<(StreamId, u64)>,
     names: u64,
@@ -63,8 +87,17 @@ impl Clients {
                     Ok(())
                 }
                 3 => store.checkpoint(),
-                _ => self.append(store, &kept, random),
+                4 => {
+                    clock.advance_ms(HOUR_MS / 3);
+                    Ok(())
+                }
+                5 => {
+                    let stream = kept[random.below(kept.len() as u64) as usize];
+                    self.keep(store, stream, 1 + random.below(3) as u32)
+                }
+                _ => self.append(store, clock, &kept, random),
             };
+            self.time_passes(clock);
             if done.is_err() {
                 return;
             }
@@ -75,7 +108,27 @@ impl Clients {
         self.names += 1;
         let stream = store.create_stream(new_stream(&format!("cam-{}", self.names)))?;
         self.streams.insert(stream.id, true);
+        self.hours.insert(stream.id, (1, 1));
         Ok(())
+    }
+
+    /// Changes a retention.
+    fn keep(&mut self, store: &Store, id: StreamId, hours: u32) -> Result<(), StoreError> {
+        let (least, most) = self.hours[&id];
+        self.hours.insert(id, (least.min(hours), most.max(hours)));
+        let mut stream = (*store.stream_by_id(id).ok_or(StoreError::NoStream)?).clone();
+        stream.retention_hours = hours;
+        store.update_stream(stream)?;
+        self.hours.insert(id, (hours, hours));
+        Ok(())
+    }
+
+    fn time_passes(&mut self, clock: &SimulatedClock) {
+        for (stream, (least, _)) in &self.hours {
+            let floor_ms = clock.now_ms() - u64::from(*least) * HOUR_MS;
+            let gone_ms = self.gone_ms.entry(*stream).or_default();
+            *gone_ms = floor_ms.max(*gone_ms);
+        }
     }
 
     fn delete(&mut self, store: &Store, stream: StreamId) -> Result<(), StoreError> {
@@ -87,13 +140,14 @@ impl Clients {
     fn append(
         &mut self,
         store: &Store,
+        clock: &SimulatedClock,
         streams: &[StreamId],
         random: &SeededRandom,
     ) -> Result<(), StoreError> {
         let mut news = Vec::new();
         for _ in 0..=random.below(4) {
             let stream = streams[random.below(streams.len() as u64) as usize];
-            let number = store.begin_fragment(stream, NOW_MS)?;
+            let number = store.begin_fragment(stream, clock.now_ms())?;
             let new = self.seen.insert((stream, number.sequence));
             assert!(new, "{number:?} of {stream:?} was given out before");
             let lens = [0, 10, 3000, 5000, 70_000];
@@ -119,13 +173,15 @@ impl Clients {
         for (new, stored) in news.iter().zip(&stored) {
             if stored.is_ok() {
                 self.persisted.insert((new.stream, new.number), body(new));
+                self.order.push((new.stream, new.number));
             }
         }
         stored.into_iter().collect()
     }
 
     /// What was confirmed is there, and nothing that was given out is again.
-    fn verify(&mut self, store: &Store) {
+    fn verify(&mut self, store: &Store, clock: &SimulatedClock) {
+        self.time_passes(clock);
         let violations = store.check(true).expect("it can be checked");
         assert_eq!(violations, []);
         // A deletion under way may have become durable or not.
@@ -137,9 +193,26 @@ impl Clients {
         });
         self.persisted
             .retain(|(stream, _), _| self.streams.contains_key(stream));
-        for ((stream, number), bytes) in &self.persisted {
-            let read = read_all(store, *stream, *number).expect("it was persisted");
-            assert!(read == *bytes, "{number:?} of {stream:?} has other bytes");
+        let mut newer_bytes = 0;
+        for (stream, number) in self.order.iter().rev() {
+            let Some(bytes) = self.persisted.get(&(*stream, *number)) else {
+                continue;
+            };
+            newer_bytes += bytes.len() as u64 + 8192;
+            let surely = number.server_ms >= self.gone_ms[stream]
+                && !(self.evicts && newer_bytes > SURELY_KEPT_BYTES);
+            let longest_ms = u64::from(self.hours[stream].1) * HOUR_MS;
+            let expired = number.server_ms < clock.now_ms() - longest_ms;
+            match read_all(store, *stream, *number) {
+                Ok(read) => {
+                    assert!(read == *bytes, "{number:?} of {stream:?} has other bytes");
+                    assert!(!expired, "{number:?} of {stream:?} is past its retention");
+                }
+                Err(StoreError::NoFragment) => {
+                    assert!(!surely, "{number:?} of {stream:?} is lost");
+                }
+                Err(error) => panic!("{error}"),
+            }
         }
         for stream in self.streams.keys() {
             let number = store.begin_fragment(*stream, 0).expect("it exists");
@@ -161,11 +234,15 @@ fn seeds(short: u64) -> Vec<u64> {
 }
 
 /// The power is cut some times at any call, the recovery's calls among them.
-fn survive(seed: u64) {
+fn survive(seed: u64, bytes_max: Option<u64>) {
     let random = SeededRandom::new(seed);
     let clock = clock();
+    let open = |disk: &SimulatedDisk, clock, seed| open_bounded(disk, clock, seed, bytes_max);
     let mut disk = SimulatedDisk::new(seed);
-    let mut clients = Clients::default();
+    let mut clients = Clients {
+        evicts: bytes_max.is_some(),
+        ..Clients::default()
+    };
     for round in 0..4 {
         if round > 0 || random.below(4) == 0 {
             disk.fault_after(1 + random.below(400), Fault::PowerCut);
@@ -184,16 +261,24 @@ fn survive(seed: u64) {
     }
     disk = disk.power_cut();
     let store = open(&disk, &clock, random.next_u64()).expect("it survives");
-    clients.verify(&store);
+    clients.verify(&store, &clock);
     clients.work(&store, &clock, &random, 5);
-    clients.verify(&store);
+    clients.verify(&store, &clock);
 }
 
 #[test]
 fn what_was_persisted_survives_power_cuts_at_any_call() {
     for seed in seeds(100) {
         println!("seed {seed}");
-        survive(seed);
+        survive(seed, None);
+    }
+}
+
+#[test]
+fn what_is_evicted_is_gone_and_nothing_else_at_any_call() {
+    for seed in seeds(12) {
+        println!("seed {seed}");
+        survive(seed, Some(BYTES_MAX));
     }
 }
 
@@ -235,12 +320,12 @@ fn endure(seed: u64) {
             disk = disk.power_cut();
             drop(store);
             store = open(&disk, &clock, random.next_u64()).expect("nothing fails now");
-            clients.verify(&store);
+            clients.verify(&store, &clock);
         }
     }
     drop(store);
     let store = open(&disk, &clock, random.next_u64()).expect("nothing fails now");
-    clients.verify(&store);
+    clients.verify(&store, &clock);
 }
 
 #[test]

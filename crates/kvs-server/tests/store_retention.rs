@@ -78,20 +78,24 @@ fn rows_past_their_retention_go_within_a_minute_and_their_room_comes_back() {
     let (disk, clock) = (Arc::new(MemoryDisk::new()), clock());
     let store = open(&disk, &clock, Expiry::Synchronized);
     let [short, long] = [("short", 1), ("long", 2)].map(|(name, h)| create(&store, name, h));
-    let empty = disk.segment_bytes();
+    let empty = disk.allocated_bytes("segments/");
     let mut kept = Vec::new();
     for _ in 0..20 {
         append(&store, short, NOW_MS, 100_000);
         kept.push(append(&store, long, NOW_MS, 100_000));
     }
-    let full = disk.segment_bytes();
+    let full = disk.allocated_bytes("segments/");
     clock.advance_ms(HOUR_MS + MINUTE_MS);
     let half = empty + (full - empty) / 2;
-    turns_until(&store, "half of the room", || disk.segment_bytes() <= half);
+    turns_until(&store, "half of the room", || {
+        disk.allocated_bytes("segments/") <= half
+    });
     assert!(kept.iter().all(|number| is_there(&store, long, *number)));
     is_clean(&store);
     clock.advance_ms(HOUR_MS);
-    turns_until(&store, "all of the room", || disk.segment_bytes() == empty);
+    turns_until(&store, "all of the room", || {
+        disk.allocated_bytes("segments/") == empty
+    });
     is_clean(&store);
 }
 
@@ -102,18 +106,22 @@ fn lowering_hides_at_once_and_frees_and_raising_keeps() {
     let stream = create(&store, "cam", 100);
     let old = append(&store, stream, NOW_MS - 50 * HOUR_MS, 200_000);
     let new = append(&store, stream, NOW_MS, 100_000);
-    let full = disk.segment_bytes();
+    let full = disk.allocated_bytes("segments/");
     set_retention(&store, stream, 2);
     assert!(!is_there(&store, stream, old) && is_there(&store, stream, new));
     // No time passes: it does not wait for the next round.
-    turns_until(&store, "its room", || disk.segment_bytes() < full / 2);
+    turns_until(&store, "its room", || {
+        disk.allocated_bytes("segments/") < full / 2
+    });
     set_retention(&store, stream, 5);
     clock.advance_ms(4 * HOUR_MS);
     store.checkpoint().expect("the disk works");
     assert!(is_there(&store, stream, new));
     set_retention(&store, stream, 0);
     assert!(!is_there(&store, stream, new));
-    turns_until(&store, "all room", || disk.segment_bytes() == 0);
+    turns_until(&store, "all room", || {
+        disk.allocated_bytes("segments/") == 0
+    });
     is_clean(&store);
 }
 
@@ -126,7 +134,9 @@ fn a_reader_under_way_is_told_that_its_fragment_is_gone() {
     let mut reader = store.read(stream, number).expect("it is there");
     reader.next_chunk().expect("it is whole");
     clock.advance_ms(2 * HOUR_MS);
-    turns_until(&store, "its room", || disk.segment_bytes() == 0);
+    turns_until(&store, "its room", || {
+        disk.allocated_bytes("segments/") == 0
+    });
     // Another goes into the same segment, so that it is a hole that is read.
     append(&store, stream, NOW_MS + 2 * HOUR_MS, 10);
     let gone = reader.next_chunk();
@@ -160,7 +170,9 @@ fn a_step_takes_nothing_until_it_is_believed() {
     assert!(is_there(&store, stream, number));
     passes(20_000);
     assert!(!is_there(&store, stream, number));
-    turns_until(&store, "its room", || disk.segment_bytes() == 0);
+    turns_until(&store, "its room", || {
+        disk.allocated_bytes("segments/") == 0
+    });
     assert_eq!(store.clock_doubt(), None);
     // Back again: no number has an earlier time.
     let ahead = append(&store, stream, NOW_MS + 1000 * HOUR_MS, 10);
@@ -197,6 +209,8 @@ fn a_start_with_a_clock_that_nobody_set_takes_nothing() {
     clock.set_synchronized(false);
     let store = open(&disk, &clock, Expiry::Confirmed);
     assert!(!is_there(&store, stream, number));
-    turns_until(&store, "its room", || disk.segment_bytes() == 0);
+    turns_until(&store, "its room", || {
+        disk.allocated_bytes("segments/") == 0
+    });
     is_clean(&store);
 }

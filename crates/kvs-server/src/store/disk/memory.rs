@@ -20,14 +20,12 @@ impl MemoryDisk {
         Self::default()
     }
 
-    /// What the segments take, holes left out.
+    /// What the files take whose paths begin so, holes left out.
     #[doc(hidden)]
-    pub fn segment_bytes(&self) -> u64 {
+    pub fn allocated_bytes(&self, prefix: &str) -> u64 {
         self.with(|files| {
-            let segments = files
-                .iter()
-                .filter(|(name, _)| name.starts_with("segments/"));
-            segments.map(|(_, file)| read(&file.0).page_bytes()).sum()
+            let files = files.iter().filter(|(name, _)| name.starts_with(prefix));
+            files.map(|(_, file)| read(&file.0).page_bytes()).sum()
         })
     }
 
