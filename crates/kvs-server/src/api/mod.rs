@@ -1,5 +1,6 @@
 //! The operations of the API, one function each.
 
+mod absent;
 mod admission;
 mod archived_media;
 pub(crate) mod call;

@@ -9,7 +9,7 @@ use kvs_protocol::api::Operation;
 use kvs_protocol::{ApiError, ErrorKind};
 
 use super::reply::Refusal;
-use super::{archived_media, configurations, control, media, tags};
+use super::{absent, archived_media, configurations, control, media, tags};
 use crate::app::App;
 use crate::ingest;
 
@@ -58,10 +58,7 @@ fn handler(operation: Operation) -> MethodRouter<Arc<App>> {
 
 /// What every other path and method is answered.
 pub(crate) async fn unknown_operation(request: Request) -> Refusal {
-    let message = format!(
-        "{} {} is no operation of this server.",
-        request.method(),
-        request.uri().path()
-    );
+    let (method, path) = (request.method(), request.uri().path());
+    let message = format!("{method} {path} {}.", absent::reason(path));
     ApiError::new(ErrorKind::UnknownOperation, message).into()
 }

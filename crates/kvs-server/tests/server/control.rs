@@ -192,3 +192,28 @@ async fn what_is_no_operation_is_said_in_the_services_form() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn an_operation_that_is_not_here_says_why() {
+    let server = start().await;
+    for (path, why) in [
+        ("/createSignalingChannel", "out of scope"),
+        ("/joinStorageSession", "out of scope"),
+        ("/startEdgeConfigurationUpdate", "out of scope"),
+        ("/getClip", "not built yet"),
+        ("/getHLSStreamingSessionURL", "not built yet"),
+        ("/getCoffee", "no operation"),
+    ] {
+        let reply = post(server.address(), path, "{}").await;
+        let (status, error) = (reply.status, reply.error());
+        assert_eq!(
+            (status, error),
+            (404, "UnknownOperationException"),
+            "{path}"
+        );
+        let json = reply.json();
+        let message = json["Message"].as_str().expect("a message");
+        assert!(message.contains(why), "{message}");
+    }
+    server.stop().await;
+}
