@@ -66,6 +66,7 @@ fn killed(segments: u32) -> SimulatedDisk {
         device_name: None,
         media_type: None,
         kms_key_id: None,
+        storage_tier: kvs_protocol::api::StorageTier::Hot,
         tags: Default::default(),
     };
     let stream = store.create_stream(new).expect("it is new").id;
