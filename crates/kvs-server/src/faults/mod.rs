@@ -1,8 +1,8 @@
 //! Faults on purpose: what a server with `--enable-faults` does wrong when it is told to.
 //!
-//! A fault says what happens ([`What`]), where ([`Scope`]) and when ([`When`]). Each place that can
-//! go wrong asks the set, [`Faults`], which of its faults fire: the router, a connection, a session's
-//! acks, the disk and the clock. A server without the flag has no set and asks nobody.
+//! A fault says what happens (`What`), where (`Scope`) and when (`When`). Each place that can
+//! go wrong asks the set, [`Faults`], which of its faults fire: the router, a connection, the acks
+//! of a session, the disk and the clock. A server without the flag has no set and asks nobody.
 
 pub(crate) mod acks;
 mod active;
