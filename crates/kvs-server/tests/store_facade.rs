@@ -33,6 +33,9 @@ fn a_fragment_comes_back_byte_for_byte() {
         let info = store.fragment(stream.id, number).expect("the index works");
         assert_eq!(info.expect("it is there").number, number);
     }
+    let usage = store.usage().expect("the index works")[&stream.id];
+    assert_eq!(usage.fragments, 4);
+    assert!((1_070_000..1_100_000).contains(&usage.bytes), "{usage:?}");
     assert_eq!(store.check(true).expect("it can be checked"), []);
 }
 

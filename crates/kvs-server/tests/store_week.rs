@@ -186,6 +186,7 @@ impl Week {
         self.forget();
         let stored = self.streams.values().flat_map(|(_, stored)| stored);
         let retained: u64 = stored.map(|(_, bytes)| bytes).sum();
+        let usage = self.store.usage().expect("the index works");
         for (id, (_, stored)) in &self.streams {
             let all = Query {
                 origin: TimeOrigin::Server,
@@ -197,6 +198,10 @@ impl Week {
             let found = self.store.find(*id, all).expect("the index works");
             let found: Vec<_> = found.fragments.iter().map(|found| found.number).collect();
             let expected: Vec<_> = stored.iter().map(|(number, _)| *number).collect();
+            // More where what is past its retention is not deleted yet.
+            let used = usage.get(id).copied().unwrap_or_default();
+            assert!(used.fragments >= stored.len() as u64);
+            assert!(used.bytes >= stored.iter().map(|(_, bytes)| bytes).sum());
             assert!(found == expected, "step {step}, {:?}", self.trouble);
         }
         const TURNS_MAX: usize = 20_000;

@@ -31,6 +31,20 @@ impl Scrape {
         }
         Ok(())
     }
+
+    fn usage(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        // A store whose index fails says nothing here, and is not healthy.
+        let usage = self.store.usage().unwrap_or_default();
+        let help = "What the stream's fragments take on the disk";
+        let unit = Some(&Unit::Bytes);
+        let mut used = encoder.encode_descriptor("stream_disk", help, unit, MetricType::Gauge)?;
+        for stream in self.store.streams() {
+            let labels = [("stream", stream.name.as_str())];
+            let bytes = usage.get(&stream.id).map_or(0, |usage| usage.bytes);
+            used.encode_family(&labels)?.encode_gauge(&bytes)?;
+        }
+        Ok(())
+    }
 }
 
 impl Collector for Scrape {
@@ -49,6 +63,7 @@ impl Collector for Scrape {
                 .encode_descriptor("disk_free", help, Some(&Unit::Bytes), MetricType::Gauge)?
                 .encode_gauge(&free_bytes)?;
         }
-        self.streams(&mut encoder)
+        self.streams(&mut encoder)?;
+        self.usage(&mut encoder)
     }
 }

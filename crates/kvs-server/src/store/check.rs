@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kvs_protocol::FragmentNumber;
 
 use super::error::StoreError;
-use super::index::{Row, Snapshot, Unproven};
+use super::index::{Row, Snapshot, Unproven, Used as Counted};
 use super::record::BLOCK_BYTES;
 use super::segments::{self, Place, Scan};
 use super::state::Shared;
@@ -163,6 +163,7 @@ impl Check<'_> {
         let doomed: HashSet<StreamId> = self.snapshot.doomed()?.into_iter().collect();
         let mut used = Used::default();
         let mut newest: HashMap<StreamId, Row> = HashMap::new();
+        let mut counted: BTreeMap<StreamId, Counted> = BTreeMap::new();
         let mut found = Vec::new();
         for unproven in self.snapshot.unproven()? {
             let Place { segment, block } = unproven.place;
@@ -173,6 +174,9 @@ impl Check<'_> {
         }
         for row in self.snapshot.rows()? {
             let row = row?;
+            let count = counted.entry(row.facts.stream).or_default();
+            count.fragments += 1;
+            count.blocks += u64::from(row.blocks());
             if used.mark(row.place, row.blocks()) {
                 found.push((
                     Invariant::Garbage,
@@ -211,6 +215,12 @@ impl Check<'_> {
             .into_iter()
             .for_each(|(invariant, what)| self.violated(invariant, what));
         self.accounts(&used.blocks())?;
+        if self.snapshot.usage()?.is_none_or(|usage| usage != counted) {
+            self.violated(
+                Invariant::Garbage,
+                "the streams' usage is not that of their rows",
+            );
+        }
         for (place, blocks) in self.snapshot.free()? {
             if used.mark(place, blocks) {
                 let Place { segment, block } = place;

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use super::config::StoreConfig;
 use super::error::StoreError;
 use super::format::INDEX_FILE;
-use super::index::{Changes, Row};
+use super::index::{Changes, Index, Row};
 use super::reclaim::Reclaim;
 use super::record::BLOCK_BYTES;
 use super::reserve::ReserveFile;
@@ -74,6 +74,7 @@ impl Engine {
     /// Makes streams, fragments and segments what the index and the disk say.
     fn open_index(&mut self) -> Result<(), StoreError> {
         self.shared.open_index(INDEX_FILE)?;
+        self.shared.with_index(Index::begin_usage)?;
         master::check(&self.shared)?;
         rotate::settle(&self.shared, &self.shared.folder.master)?;
         self.shared.load_streams()?;

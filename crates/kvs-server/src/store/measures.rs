@@ -1,13 +1,15 @@
 //! What a monitor wants to know of the store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
 use super::Store;
+use super::error::StoreError;
 use super::record::BLOCK_BYTES;
-use super::stream::Stream;
+use super::stream::{Stream, StreamId};
 use crate::lock::lock;
 
 /// What the writer measures with each group that it makes durable.
@@ -48,7 +50,28 @@ impl Groups {
     }
 }
 
+/// What a stream takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Its fragments, with those that are past their retention and not deleted yet.
+    pub fragments: u64,
+    /// What they take on the disk.
+    pub bytes: u64,
+}
+
 impl Store {
+    /// What each stream takes; streams without fragments are left out. Blocks, for a moment: it is
+    /// counted with every change.
+    pub fn usage(&self) -> Result<BTreeMap<StreamId, Usage>, StoreError> {
+        let used = self.0.shared.snapshot()?.usage()?.unwrap_or_default();
+        let usage = used.into_iter().map(|(stream, used)| {
+            let bytes = used.blocks * BLOCK_BYTES;
+            let fragments = used.fragments;
+            (stream, Usage { fragments, bytes })
+        });
+        Ok(usage.collect())
+    }
+
     /// What has been measured of all groups.
     pub(crate) fn groups(&self) -> &Groups {
         &self.0.shared.groups

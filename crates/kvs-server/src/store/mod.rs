@@ -74,6 +74,7 @@ pub use clock_rule::ClockDoubt;
 pub use config::{Expiry, MEMORY_BYTES_MAX, SEGMENT_BYTES, StoreConfig};
 pub use error::StoreError;
 pub use fragment::{FragmentInfo, NewFragment, Page, Query, RECORD_BYTES_MAX, TimeOrigin};
+pub use measures::Usage;
 pub use progress::Progress;
 pub use reader::FragmentReader;
 pub use rebuild::{Rebuilt, rebuild_index, rebuild_index_on};

@@ -247,3 +247,27 @@ async fn every_row_has_a_stream() {
         [vec![Invariant::Streams], vec![Invariant::Streams]]
     );
 }
+
+#[tokio::test]
+async fn a_folder_without_counts_gets_them_and_wrong_ones_are_named() {
+    let broken = sound().await;
+    let counted = broken.store.usage().expect("the index works");
+    assert_eq!(counted[&broken.stream].fragments, 3);
+    broken.change(|changes| {
+        changes.forget_usage()?;
+        Ok(())
+    });
+    let named = broken.store.check(false).expect("it can be checked");
+    assert!(
+        named.iter().any(|v| v.invariant == Invariant::Garbage),
+        "{named:?}"
+    );
+    let Broken { disk, store, .. } = broken;
+    drop(store);
+    let clock = Arc::new(SimulatedClock::new(NOW_MS));
+    let random = Arc::new(SeededRandom::new(1));
+    let store = Store::open_on(&StoreConfig::in_memory(), disk, clock, random);
+    let store = store.expect("it was sound");
+    assert_eq!(store.usage().expect("the index works"), counted);
+    assert_eq!(store.check(false).expect("it can be checked"), []);
+}

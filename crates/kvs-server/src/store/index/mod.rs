@@ -4,6 +4,7 @@ mod backend;
 mod read;
 mod row;
 mod unproven;
+mod usage;
 mod write;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use backend::Backend;
 pub(super) use read::{PASSED_ROWS_MAX, Snapshot};
 pub(super) use row::{Entry, Row};
 pub(super) use unproven::Unproven;
+pub(super) use usage::Used;
 pub(super) use write::{Changes, Reserved};
 
 /// A stream, then one of two times, then the sequence number.
@@ -122,7 +124,12 @@ impl Index {
             .set_durability(durability)
             .map_err(redb::Error::from)?;
         transaction.set_quick_repair(durable);
-        let done = change(&mut Changes::new(&transaction)?)?;
+        let done = {
+            let mut changes = Changes::new(&transaction)?;
+            let done = change(&mut changes)?;
+            changes.count_usage()?;
+            done
+        };
         transaction.commit()?;
         Ok(done)
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::row::Value;
+use super::usage::Difference;
 use super::{BY_PRODUCER, BY_SERVER, Key, Row};
 use super::{
     CHECKPOINT_BLOCK, CHECKPOINT_SEGMENT, DOOMED, FREE, MASTER_KEY_MARK, NEXT_STREAM, RESERVED,
@@ -26,9 +27,10 @@ pub(in crate::store) struct Reserved {
 /// One transaction.
 pub(in crate::store) struct Changes<'t> {
     pub(super) transaction: &'t WriteTransaction,
-    by_server: Table<'t, Key, Value>,
+    pub(super) by_server: Table<'t, Key, Value>,
     by_producer: Table<'t, Key, u64>,
     segments: Table<'t, u32, u32>,
+    pub(super) usage: Difference,
     /// The segments whose blocks in use have changed, with what they are now.
     pub(in crate::store) live: BTreeMap<u32, u32>,
 }
@@ -40,6 +42,7 @@ impl<'t> Changes<'t> {
             by_server: transaction.open_table(BY_SERVER)?,
             by_producer: transaction.open_table(BY_PRODUCER)?,
             segments: transaction.open_table(SEGMENTS)?,
+            usage: Difference::default(),
             live: BTreeMap::new(),
         })
     }
@@ -51,7 +54,7 @@ impl<'t> Changes<'t> {
         self.transaction.open_table(RESERVED)?;
         self.transaction.open_table(FREE)?;
         self.transaction.open_table(SINGLE)?;
-        Ok(())
+        self.make_usage()
     }
 
     /// Adds a fragment. One of the same number, written by a group that then failed, gives way.
@@ -60,10 +63,12 @@ impl<'t> Changes<'t> {
         let old = old.map(|value| Row::from_entry(row.server_key(), value.value()));
         if let Some(old) = old {
             self.by_producer.remove(old.producer_key())?;
+            self.usage.remove(&old);
             self.add_live(old.place.segment, -i64::from(old.blocks()))?;
         }
         self.by_producer
             .insert(row.producer_key(), row.facts.number.server_ms)?;
+        self.usage.add(row);
         self.add_live(row.place.segment, i64::from(row.blocks()))
     }
 
@@ -71,6 +76,7 @@ impl<'t> Changes<'t> {
     pub(in crate::store) fn remove(&mut self, row: &Row) -> Result<(), StoreError> {
         self.by_server.remove(row.server_key())?;
         self.by_producer.remove(row.producer_key())?;
+        self.usage.remove(row);
         self.add_live(row.place.segment, -i64::from(row.blocks()))
     }
 
