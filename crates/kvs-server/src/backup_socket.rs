@@ -34,7 +34,7 @@ pub(crate) struct BackupSocket {
 type Open = Arc<Mutex<Vec<Weak<UnixStream>>>>;
 
 impl BackupSocket {
-    /// Listens in the data folder, which is ours: a socket that is there is of a process that ended.
+    /// Listens in the data folder, which is ours: a socket that is there has nobody behind it.
     /// Where it cannot, there is no backup while the server runs, and the log says so.
     pub(crate) fn listen(data: &Path, store: Store) -> Option<Self> {
         let path = data.join(BACKUP_SOCKET_FILE);

@@ -232,6 +232,8 @@ impl Said {
         }
         index.change(true, |changes| {
             changes.set_next_stream(said.facts.next_stream)?;
+            let trusted_ms = said.facts.trusted_ms;
+            changes.set_trusted_ms((trusted_ms > 0).then_some(trusted_ms))?;
             changes.set_checkpoint(said.facts.checkpoint())
         })?;
         said.extents.sort_unstable();

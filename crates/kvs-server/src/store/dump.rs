@@ -26,6 +26,8 @@ pub(super) struct Facts {
     pub(super) master_key_mark: u64,
     pub(super) next_stream: u64,
     pub(super) checkpoint: (u32, u32),
+    /// 0 where no time was trusted yet.
+    pub(super) trusted_ms: u64,
 }
 
 /// A stream, with what its key's file holds.
@@ -102,6 +104,7 @@ fn say(shared: &Shared, snapshot: &Snapshot, to: &mut impl Write) -> Result<(), 
         master_key_mark: shared.folder.master.mark(),
         next_stream: snapshot.next_stream()?,
         checkpoint: (checkpoint.segment, checkpoint.block),
+        trusted_ms: snapshot.trusted_ms()?,
     }))?;
     let mut said = HashSet::new();
     for stream in snapshot.streams()? {
