@@ -10,6 +10,7 @@
 //! Whatever changes, one `watch` ticks. A reader marks the tick seen *before* it looks, so that
 //! nothing that happens while it looks is missed.
 
+use std::cmp::Ordering as CmpOrdering;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -226,13 +227,11 @@ impl LiveStream {
         fragment.settle();
         let mut ring = lock(&self.ring);
         self.evict(&mut ring, now);
-        let is_held = ring
-            .fragments
-            .front()
-            .is_some_and(|oldest| !oldest.is_settled());
+        // Not the oldest: it waits for one that grows, or is on its way to the disk.
+        let is_held = ring.position(fragment.number).is_some_and(|at| at > 0);
         let is_wanted = self.readers.load(Ordering::SeqCst) > 0 && !self.is_over();
         if fragment.stored && is_held && !is_wanted {
-            // It waits for an older one that grows; its readers find it in the store.
+            // Its readers find it in the store.
             let bytes = fragment.release();
             self.discount(&mut ring, bytes);
         }
@@ -294,6 +293,18 @@ impl LiveStream {
         ring.fragments
             .back()
             .map_or(ring.floor, |newest| newest.number)
+    }
+
+    /// Whether what is in the ring shows that the stream never gave out this number: sequence
+    /// numbers and server times grow together.
+    pub(crate) fn contradicts(&self, number: FragmentParts) -> bool {
+        let ring = lock(&self.ring);
+        let mut numbers = ring.fragments.iter().map(|fragment| fragment.number);
+        numbers.any(|other| match other.sequence.cmp(&number.sequence) {
+            CmpOrdering::Less => other.server_ms > number.server_ms,
+            CmpOrdering::Equal => other != number,
+            CmpOrdering::Greater => other.server_ms < number.server_ms,
+        })
     }
 
     /// Whether a fragment is in the ring.

@@ -12,6 +12,8 @@ mod changing;
 mod checking;
 #[path = "server/configurations.rs"]
 mod configurations;
+#[path = "server/continuation.rs"]
+mod continuation;
 #[path = "server/control.rs"]
 mod control;
 #[path = "server/durability.rs"]

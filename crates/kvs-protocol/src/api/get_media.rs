@@ -21,9 +21,10 @@ pub enum StartSelector {
     Now,
     /// EARLIEST: the oldest one there is.
     Earliest,
-    /// FRAGMENT_NUMBER or CONTINUATION_TOKEN: the one after this number. The token that a chunk
-    /// carries is its fragment's number.
+    /// FRAGMENT_NUMBER: the one after this number, which need not exist.
     After(FragmentNumber),
+    /// CONTINUATION_TOKEN: the one after the chunk that carried this token, its fragment's number.
+    Continue(FragmentNumber),
     /// SERVER_TIMESTAMP or PRODUCER_TIMESTAMP: the one that contains this instant, else the next.
     At(TimestampOrigin, Timestamp),
 }
@@ -85,7 +86,7 @@ impl SelectorMembers {
             }
             SelectorType::ContinuationToken => {
                 let token = members::required("ContinuationToken", self.continuation_token)?;
-                token.parse().map(StartSelector::After).map_err(|_| {
+                token.parse().map(StartSelector::Continue).map_err(|_| {
                     ApiError::invalid_argument(
                         "ContinuationToken is not one of this service's; pass the one of the last \
                          chunk, unchanged.",
@@ -130,7 +131,7 @@ mod tests {
                 format!(
                     r#""StartSelectorType":"CONTINUATION_TOKEN","ContinuationToken":"{number}""#
                 ),
-                StartSelector::After(number.clone()),
+                StartSelector::Continue(number.clone()),
             ),
             (
                 format!(r#""StartSelectorType":"SERVER_TIMESTAMP","StartTimestamp":{at}"#),

@@ -8,7 +8,9 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use kvs_protocol::api::{GetMediaForFragmentList, ListFragments, ListedFragment, ListedFragments};
+use kvs_protocol::api::{
+    FragmentSelector, GetMediaForFragmentList, ListFragments, ListedFragment, ListedFragments,
+};
 use kvs_protocol::{ApiError, ErrorKind, FragmentNumber, Timestamp};
 
 use super::call::Call;
@@ -33,7 +35,15 @@ pub(crate) async fn list_fragments(
     // One more than the page, which tells whether there is another.
     let limit = request.max_results + 1;
     let query = match (&request.next_token, request.selector) {
-        (Some(token), _) => page_token::fragments_after(token, stream.id, limit)?,
+        (Some(token), again) => {
+            let query = page_token::fragments_after(token, stream.id, limit)?;
+            if again.is_some_and(|selector| !is_of(&query, &selector)) {
+                let message = "NextToken is that of another FragmentSelector; pass the last \
+                               page's, or none.";
+                return Err(ApiError::invalid_argument(message).into());
+            }
+            query
+        }
         (None, Some(selector)) => Query {
             origin: time_origin(selector.origin),
             from_ms: selector.start.as_ms(),
@@ -56,6 +66,16 @@ pub(crate) async fn list_fragments(
         next_token: goes_on.map(|after| page_token::of_fragments(stream.id, &query, after)),
         fragments: page.fragments.iter().map(listed).collect(),
     })
+}
+
+/// Whether a query is for what the selector names.
+fn is_of(query: &Query, selector: &FragmentSelector) -> bool {
+    let of = (
+        time_origin(selector.origin),
+        selector.start.as_ms(),
+        selector.end.as_ms(),
+    );
+    of == (query.origin, query.from_ms, query.to_ms)
 }
 
 fn listed(info: &FragmentInfo) -> ListedFragment {

@@ -10,7 +10,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use kvs_protocol::api::{GetMedia, StartSelector, TimestampOrigin};
-use kvs_protocol::{ChunkError, FragmentNumber, FragmentParts};
+use kvs_protocol::{ApiError, ChunkError, FragmentNumber, FragmentParts};
 
 use super::call::Call;
 use super::chunk;
@@ -18,10 +18,11 @@ use super::reply::{Refusal, media};
 use crate::app::App;
 use crate::auth::Action;
 use crate::connection::OnlyReads;
-use crate::live::BEFORE_ALL;
+use crate::live::{BEFORE_ALL, LiveStream};
 use crate::metrics::Present;
 use crate::reader::{Piece, Start, StreamReader};
-use crate::store::{StoreError, TimeOrigin};
+use crate::store::{StoreError, Stream, TimeOrigin};
+use crate::stored::ask;
 
 pub(crate) async fn get_media(
     State(app): State<Arc<App>>,
@@ -37,6 +38,7 @@ pub(crate) async fn get_media(
         StartSelector::Now => Start::Now,
         StartSelector::Earliest => Start::After(BEFORE_ALL),
         StartSelector::After(number) => Start::After(after(&number)),
+        StartSelector::Continue(token) => Start::After(behind(&app, &stream, &live, &token).await?),
         StartSelector::At(origin, at) => Start::At {
             origin: time_origin(origin),
             at_ms: at.as_ms(),
@@ -64,6 +66,25 @@ pub(crate) async fn get_media(
         let bytes = chunks.next().await?;
         Some((Ok::<_, Infallible>(bytes), chunks))
     })))
+}
+
+/// Where the chunk ended that carried this token, which has to be one of this stream.
+async fn behind(
+    app: &App,
+    stream: &Stream,
+    live: &LiveStream,
+    token: &FragmentNumber,
+) -> Result<FragmentParts, Refusal> {
+    let id = stream.id;
+    if let Some(number) = token.parts()
+        && !live.contradicts(number)
+        && ask(app.store(), move |store| store.may_have_given(id, number)).await?
+    {
+        return Ok(number);
+    }
+    let message = "ContinuationToken is not one of this stream; pass the one of its last chunk, \
+                   unchanged.";
+    Err(ApiError::invalid_argument(message).into())
 }
 
 /// Where a number stands that may be none of this server's.

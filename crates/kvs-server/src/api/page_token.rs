@@ -39,7 +39,7 @@ pub(super) fn of_fragments(stream: StreamId, query: &Query, last: &FragmentInfo)
     ))
 }
 
-/// The query that goes on after that page, which was of this stream.
+/// The query that goes on after that page, which was of this stream; it is that page's.
 pub(super) fn fragments_after(
     token: &str,
     stream: StreamId,

@@ -134,3 +134,16 @@ async fn a_fragment_learns_that_it_is_overtaken_and_one_that_is_whole_is_not() {
         assert!(told.is_err(), "{:?}", other.number);
     }
 }
+
+#[test]
+fn what_has_left_the_ring_is_not_counted_off_again() {
+    let (stream, mut numbers, now) = (stream(), Numbers(0), Instant::now());
+    let first = numbers.begin(&stream, true, now);
+    stream.grow(&first, Bytes::from(vec![0; 100]), now);
+    stream.complete(&first, 1);
+    let second = numbers.begin(&stream, true, now);
+    stream.settle(&first, now);
+    assert_eq!(stream.all_bytes.load(Ordering::Relaxed), 0);
+    stream.fail(&second);
+    assert_eq!(stream.all_bytes.load(Ordering::Relaxed), 0);
+}

@@ -20,6 +20,7 @@ mod error;
 mod evict;
 mod format;
 mod fragment;
+mod given;
 mod health;
 mod holds;
 mod index;

@@ -23,7 +23,7 @@ impl Store {
     }
 
     /// The first fragment from here on that is not past its retention.
-    fn first_from(
+    pub(super) fn first_from(
         &self,
         stream: StreamId,
         origin: TimeOrigin,
