@@ -34,6 +34,7 @@ use crate::ids;
 use crate::ingest::Budget;
 use crate::live::{Live, LiveStream};
 use crate::metrics::Metrics;
+use crate::quotas::Quotas;
 use crate::server::StartError;
 use crate::store::{Expiry, Store, StoreConfig, StoreError, Stream};
 use crate::stored::ask;
@@ -53,6 +54,8 @@ pub(crate) struct App {
     random: SystemRandom,
     /// `None` unless the server is told to fail on purpose.
     faults: Option<Faults>,
+    /// `None` unless callers are held to them.
+    quotas: Option<Quotas>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -105,6 +108,7 @@ impl App {
             default_key,
             random: SystemRandom::new(),
             faults,
+            quotas: config.aws_quotas.then(Quotas::default),
             config,
             stopping,
         }))
@@ -149,6 +153,11 @@ impl App {
 
     pub(crate) fn random(&self) -> &SystemRandom {
         &self.random
+    }
+
+    /// AWS's quotas; `None` if nobody is held to them.
+    pub(crate) fn quotas(&self) -> Option<&Quotas> {
+        self.quotas.as_ref()
     }
 
     /// What the server is told to do wrong; `None` if it may not be told.

@@ -35,6 +35,8 @@ pub struct Config {
     pub get_media_idle: Option<Duration>,
     /// Streams that have data when the server starts.
     pub seeds: Vec<Seed>,
+    /// Whether callers are held to AWS's rates and number of streams.
+    pub aws_quotas: bool,
     /// Whether `/_kvs/faults` is there, over which the server is told to do things wrong.
     pub faults: bool,
     /// How old a PutMedia may get before its producer has to open another; `None` is any age.
@@ -81,6 +83,7 @@ impl Default for Config {
             tls: None,
             get_media_idle: Some(GET_MEDIA_IDLE),
             seeds: Vec::new(),
+            aws_quotas: false,
             faults: false,
             connection_age_max: Some(CONNECTION_AGE_MAX),
             allow_origins: Vec::new(),

@@ -28,6 +28,7 @@ mod ingest;
 mod live;
 mod lock;
 mod metrics;
+mod quotas;
 mod reader;
 mod seed;
 mod server;

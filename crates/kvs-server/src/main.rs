@@ -85,6 +85,9 @@ struct Serve {
     /// End a PutMedia at that age, behind the fragment under way; 0 never does.
     #[arg(long, default_value = "45m", value_parser = duration)]
     connection_age_max: Duration,
+    /// Hold callers to AWS's rates and number of streams.
+    #[arg(long)]
+    aws_quotas: bool,
     /// Let web pages of this origin call a server without --credentials; may be given again.
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     allow_origins: Vec<String>,
@@ -117,6 +120,7 @@ impl Serve {
             trust_clock: self.trust_clock,
             get_media_idle: Some(self.get_media_idle).filter(|idle| !idle.is_zero()),
             seeds: self.seed,
+            aws_quotas: self.aws_quotas,
             faults: self.enable_faults,
             connection_age_max: Some(self.connection_age_max).filter(|age| !age.is_zero()),
             allow_origins: self.allow_origins,

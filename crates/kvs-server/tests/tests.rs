@@ -54,6 +54,8 @@ mod overlap;
 mod packaging;
 #[path = "server/put_media.rs"]
 mod put_media;
+#[path = "server/quotas.rs"]
+mod quotas;
 #[path = "server/random.rs"]
 mod random;
 #[path = "server/read.rs"]

@@ -15,7 +15,20 @@ impl App {
         operation: Operation,
         stream: &StreamName,
     ) -> Result<(), ApiError> {
-        caller.authorize_any(enough(operation), Some(stream.as_str()), denial(operation))
+        caller.authorize_any(enough(operation), Some(stream.as_str()), denial(operation))?;
+        self.count(operation, Some(stream))
+    }
+
+    /// Refuses what is called too often, where callers are held to AWS's quotas.
+    pub(crate) fn count(
+        &self,
+        operation: Operation,
+        stream: Option<&StreamName>,
+    ) -> Result<(), ApiError> {
+        self.quotas().map_or(Ok(()), |quotas| {
+            let now_ms = self.clock().monotonic_ms();
+            quotas.take(operation, stream.map(StreamName::as_str), now_ms)
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use kvs_protocol::api::{
     GetDataEndpoint, ListStreams, ListedStreams, Operation, StreamInfo, StreamRef, StreamStatus,
     UpdateDataRetention, UpdateStream,
 };
-use kvs_protocol::{StreamArn, StreamName, Timestamp};
+use kvs_protocol::{ApiError, ErrorKind, StreamArn, StreamName, Timestamp};
 
 use super::call::Call;
 use super::change::expect_version;
@@ -18,6 +18,7 @@ use super::reply::{Refusal, json, nothing};
 use crate::app::App;
 use crate::auth::Action;
 use crate::ids;
+use crate::quotas::STREAMS_MAX;
 use crate::store::{NewStream, Stream};
 use crate::stored::ask;
 
@@ -28,6 +29,13 @@ pub(crate) async fn create_stream(
 ) -> Result<Response, Refusal> {
     let request = CreateStream::parse(&call.body)?;
     app.admit(&call.caller, Operation::CreateStream, &request.stream_name)?;
+    if app.quotas().is_some() && app.store().streams().len() >= STREAMS_MAX {
+        return Err(ApiError::new(
+            ErrorKind::AccountStreamLimitExceeded,
+            format!("The account has {STREAMS_MAX} streams, as many as AWS lets it have."),
+        )
+        .into());
+    }
     let new = NewStream {
         name: request.stream_name,
         version: ids::version(app.random()),
@@ -68,6 +76,7 @@ pub(crate) async fn list_streams(
 ) -> Result<Response, Refusal> {
     let request = ListStreams::parse(&call.body)?;
     call.caller.authorize(Action::Read, None)?;
+    app.count(Operation::ListStreams, None)?;
     let prefix = request.name_prefix.as_ref().map_or("", StreamName::as_str);
     let after = match &request.next_token {
         Some(token) => Some(page_token::streams_after(token, prefix)?),

@@ -9,14 +9,13 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use kvs_protocol::api::{GetMedia, StartSelector, TimestampOrigin};
+use kvs_protocol::api::{GetMedia, Operation, StartSelector, TimestampOrigin};
 use kvs_protocol::{ApiError, ChunkError, FragmentNumber, FragmentParts};
 
 use super::call::Call;
 use super::chunk;
 use super::reply::{Refusal, media};
 use crate::app::App;
-use crate::auth::Action;
 use crate::connection::OnlyReads;
 use crate::live::{BEFORE_ALL, LiveStream};
 use crate::metrics::Present;
@@ -30,8 +29,7 @@ pub(crate) async fn get_media(
     call: Call,
 ) -> Result<Response, Refusal> {
     let request = GetMedia::parse(&call.body)?;
-    call.caller
-        .authorize(Action::Read, Some(request.stream.name().as_str()))?;
+    app.admit(&call.caller, Operation::GetMedia, request.stream.name())?;
     let stream = app.stream(&request.stream)?;
     let live = app.live_stream(&stream).await?;
     let start = match request.start {

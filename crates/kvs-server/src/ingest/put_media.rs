@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::HeaderValue;
 use http_body::Body as _;
-use kvs_protocol::api::{ProducerTimecodes, PutMedia};
+use kvs_protocol::api::{Operation, ProducerTimecodes, PutMedia};
 use kvs_protocol::{Ack, ApiError, ErrorKind};
 use tokio::sync::mpsc;
 use tracing::Instrument;
@@ -21,7 +21,6 @@ use tracing::Instrument;
 use super::session::{Session, SessionSettings};
 use crate::api::reply::{Refusal, typed};
 use crate::app::App;
-use crate::auth::Action;
 use crate::faults::acks::{SessionFaults, meet_faults};
 use crate::stored::ask;
 
@@ -38,7 +37,7 @@ pub(crate) async fn put_media(
     let header = |name: &str| head.headers.get(name).map(HeaderValue::as_bytes);
     let request = PutMedia::parse(header)?;
     // Before the stream is looked up: a key learns nothing of streams that are not its own.
-    caller.authorize(Action::Write, Some(request.stream.name().as_str()))?;
+    app.admit(&caller, Operation::PutMedia, request.stream.name())?;
     let stream = app.stream(&request.stream)?;
     let live = app.live_stream(&stream).await?;
     let place = live.open_session().ok_or_else(|| {
