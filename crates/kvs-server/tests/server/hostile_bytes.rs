@@ -231,14 +231,10 @@ async fn a_writer_of_a_byte_each_29_s_is_ended_wherever_it_is() {
         ("at-the-start", &[][..], &header[..], "E4000"),
         ("in-the-header", &header[..40], &header[40..], "E4000"),
         ("in-a-fragment", &started, &fragment[..], "B1 E4000@1"),
-        (
-            "between-fragments",
-            &whole,
-            &fragment[..],
-            "B1 R1 P1 E4000@1",
-        ),
+        ("between-fragments", &whole, &fragment[..], "B1 R1 E4000@1"),
     ] {
-        create(server.address(), stream, 24).await;
+        // Nothing waits for a disk, whose time does not stand still.
+        create(server.address(), stream, 0).await;
         let put = Put::open(server.address(), stream).await;
         let (acks, seconds) = dribble(put, at_once, rest).await;
         assert_eq!(short(&acks), ends, "{stream}");
