@@ -77,7 +77,13 @@ impl App {
         let region = region(&config)?;
         let default_key = default_key(&config)?;
         let place = match &config.data {
-            Some(data) => StoreConfig::on_disk(data),
+            Some(data) => {
+                let place = StoreConfig::on_disk(data);
+                match config.disk_bytes_max {
+                    Some(bytes_max) => place.within(bytes_max),
+                    None => place,
+                }
+            }
             None => StoreConfig::in_memory(),
         };
         let place = StoreConfig {

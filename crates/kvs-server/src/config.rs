@@ -46,6 +46,9 @@ pub struct Config {
     /// What all fragments that are being received may take of memory; for tests.
     #[doc(hidden)]
     pub open_bytes_max: u64,
+    /// What the data folder may take of the disk; over it the oldest fragments go. `None` is what
+    /// the disk has.
+    pub disk_bytes_max: Option<u64>,
     /// Whether the wall clock is right although the machine does not know it to be synchronised.
     pub trust_clock: bool,
     /// Where wall time comes from.
@@ -88,6 +91,7 @@ impl Default for Config {
             connection_age_max: Some(CONNECTION_AGE_MAX),
             allow_origins: Vec::new(),
             open_bytes_max: OPEN_BYTES_MAX,
+            disk_bytes_max: None,
             trust_clock: true,
             clock: Arc::new(SystemClock::new()),
         }

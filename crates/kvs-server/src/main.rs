@@ -76,6 +76,9 @@ struct Serve {
     /// The certificate's key, PEM.
     #[arg(long, requires = "tls_cert", value_name = "FILE")]
     tls_key: Option<PathBuf>,
+    /// What the data folder may take, such as 50G: over it the oldest fragments go.
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "memory")]
+    max_disk: Option<u64>,
     /// The clock is right although no time server says so: old fragments may go by it.
     #[arg(long)]
     trust_clock: bool,
@@ -117,6 +120,7 @@ impl Serve {
                 .tls_cert
                 .zip(self.tls_key)
                 .map(|(cert, key)| TlsFiles { cert, key }),
+            disk_bytes_max: self.max_disk,
             trust_clock: self.trust_clock,
             get_media_idle: Some(self.get_media_idle).filter(|idle| !idle.is_zero()),
             seeds: self.seed,
@@ -254,9 +258,36 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(unit * number)
 }
 
+/// `50G`, `1T`: powers of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    /// Some segments, so that eviction takes a part, besides the reserve and the index.
+    const SIZE_MIN: u64 = 1 << 30;
+    let unit = match text.as_bytes().last() {
+        Some(b'G') => 1 << 30,
+        Some(b'T') => 1 << 40,
+        _ => return Err("give a size such as 50G or 2T".into()),
+    };
+    let number = text[..text.len() - 1].parse::<u64>();
+    let bytes = number.ok().and_then(|number| number.checked_mul(unit));
+    let bytes = bytes.ok_or("give a size such as 50G or 2T")?;
+    match bytes >= SIZE_MIN {
+        true => Ok(bytes),
+        false => Err("it has to be 1G or more".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("50G"), Ok(50 << 30));
+        assert_eq!(size("2T"), Ok(2 << 40));
+        for wrong in ["", "G", "0G", "50", "-1G", "1.5G", "99999999999T", "1é"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn durations_have_units() {

@@ -1,5 +1,6 @@
 //! What is past its retention goes, and its room comes back; a clock that is wrong takes nothing.
 
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use kvs_server::clock::SimulatedClock;
@@ -212,5 +213,52 @@ fn a_start_with_a_clock_that_nobody_set_takes_nothing() {
     turns_until(&store, "its room", || {
         disk.allocated_bytes("segments/") == 0
     });
+    is_clean(&store);
+}
+
+#[test]
+fn a_data_folder_stays_within_its_bound_and_the_oldest_go_first() {
+    const BYTES_MAX: u64 = 80 << 20;
+    let folder = tempfile::tempdir().expect("there is a disk");
+    let clock = clock();
+    let open = |bytes_max| {
+        let config = StoreConfig {
+            bytes_max,
+            free_bytes_min: 0,
+            reserve_bytes: 0,
+            segment_bytes: 2 << 20,
+            ..StoreConfig::on_disk(folder.path())
+        };
+        Store::open(&config, clock.clone()).expect("nobody else has it")
+    };
+    let used = || -> u64 {
+        let files = std::fs::read_dir(folder.path().join("segments")).expect("it is there");
+        let files = files.flatten().filter_map(|file| file.metadata().ok());
+        let index = std::fs::metadata(folder.path().join("index.redb")).expect("it is there");
+        files.chain([index]).map(|file| file.blocks() * 512).sum()
+    };
+    let store = open(Some(BYTES_MAX));
+    let streams = ["one", "two"].map(|name| create(&store, name, 24));
+    let mut stored = Vec::new();
+    for at in 0..120_usize {
+        let stream = streams[at % 2];
+        stored.push((stream, append(&store, stream, NOW_MS, 1_000_000)));
+        assert!(used() <= BYTES_MAX, "{} after {at}", used());
+    }
+    let there = |store: &Store| -> Vec<bool> {
+        let stored = stored.iter();
+        stored
+            .map(|(stream, number)| is_there(store, *stream, *number))
+            .collect()
+    };
+    let kept = there(&store);
+    assert!(kept.is_sorted(), "a newer one went before an older one");
+    assert!(kept.iter().filter(|there| **there).count() > 30);
+    is_clean(&store);
+    drop(store);
+    // A start with less takes more, also while nobody appends.
+    let store = open(Some(BYTES_MAX - (20 << 20)));
+    turns_until(&store, "less", || used() <= BYTES_MAX - (20 << 20));
+    assert!(there(&store).is_sorted());
     is_clean(&store);
 }

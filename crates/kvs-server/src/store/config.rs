@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::writer::GROUP_BYTES_MAX;
+
 /// `--memory` keeps this much, oldest out first.
 pub const MEMORY_BYTES_MAX: u64 = 1 << 30;
 /// Large enough that files are few, small enough that one is soon free to unlink.
@@ -32,7 +34,7 @@ pub struct StoreConfig {
     /// The file of the master key; `None` is `master.key` in the data folder, made there at the
     /// first start.
     pub master_key: Option<PathBuf>,
-    /// All fragments together; over it the oldest segment goes.
+    /// All fragments together, in a data folder with all that lies there; over it the oldest segment goes.
     pub bytes_max: Option<u64>,
     /// Fragments are refused when the disk has less room than this.
     pub free_bytes_min: u64,
@@ -56,6 +58,25 @@ impl StoreConfig {
             expiry: Expiry::Synchronized,
             segment_bytes: SEGMENT_BYTES,
         }
+    }
+
+    /// The same with a bound on all that lies in the data folder. Segments are smaller where it
+    /// is small, as one is what eviction takes at a time: 1.6 % of all.
+    #[must_use]
+    pub fn within(self, bytes_max: u64) -> Self {
+        let segment_bytes =
+            (bytes_max / 64).clamp(super::fragment::RECORD_BYTES_MAX, SEGMENT_BYTES);
+        Self {
+            bytes_max: Some(bytes_max),
+            segment_bytes,
+            ..self
+        }
+    }
+
+    /// What lies in the data folder besides fragments and index: the reserve, a group that is
+    /// there before others make room for it, and a segment that is still to be unlinked.
+    pub(super) fn besides_bytes(&self) -> u64 {
+        self.reserve_bytes + GROUP_BYTES_MAX as u64 + self.segment_bytes
     }
 
     /// A store that ends with the process.

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use super::config::StoreConfig;
 use super::error::StoreError;
+use super::evict::Evicted;
 use super::format::INDEX_FILE;
 use super::index::{Changes, Index, Row};
 use super::reclaim::Reclaim;
@@ -29,6 +30,11 @@ pub(super) const CHECKPOINT_MS: u64 = 1000;
 pub(super) struct Engine {
     pub(super) shared: Arc<Shared>,
     bytes_max: Option<u64>,
+    /// On a disk the bound is for all that lies there: what is not fragments, the index aside.
+    besides: Option<u64>,
+    /// There is more to be evicted than one transaction takes.
+    over: bool,
+    evicted: Evicted,
     free_bytes_min: u64,
     reserve: ReserveFile,
     segment_bytes: u64,
@@ -55,6 +61,9 @@ impl Engine {
             reserve: ReserveFile::open(shared.disk.as_ref(), config.reserve_bytes)?,
             shared,
             bytes_max: config.bytes_max,
+            besides: config.data.as_ref().map(|_| config.besides_bytes()),
+            over: false,
+            evicted: Evicted::default(),
             free_bytes_min: config.free_bytes_min,
             segment_bytes: config.segment_bytes,
             tail: Tail::new(config.segment_bytes, 0),
@@ -110,7 +119,7 @@ impl Engine {
 
     /// Whether there is work without a command.
     pub(super) fn has_more(&self) -> bool {
-        !self.broken && (!self.doomed.is_empty() || self.sweep.has_more())
+        !self.broken && (self.over || !self.doomed.is_empty() || self.sweep.has_more())
     }
 
     /// Stores a group and answers it.
@@ -277,20 +286,34 @@ impl Engine {
             })
     }
 
-    /// The rows that have to go so that these find room.
-    fn victims(&mut self, rows: &[Row]) -> Result<Vec<Row>, StoreError> {
+    /// The rows that have to go so that these find room: of the oldest segments, whole, and not
+    /// many more than `rows_max` at a time.
+    fn victims(&mut self, rows: &[Row], rows_max: usize) -> Result<Vec<Row>, StoreError> {
+        self.over = false;
         let Some(bytes_max) = self.bytes_max else {
             return Ok(Vec::new());
         };
+        let disk = self.shared.disk.as_ref();
+        let besides = self
+            .besides
+            .map_or(0, |fixed| fixed + evict::index_bytes(disk));
+        let blocks_max = bytes_max.saturating_sub(besides) / BLOCK_BYTES;
         let coming: u64 = rows.iter().map(|row| u64::from(row.blocks())).sum();
         let mut blocks = coming + self.live.values().map(|live| u64::from(*live)).sum::<u64>();
+        if blocks <= blocks_max {
+            return Ok(Vec::new());
+        }
+        let snapshot = self.shared.snapshot()?;
         let mut victims = Vec::new();
-        let filled: Vec<_> = self.live.iter().filter(|(_, live)| **live > 0).collect();
-        for (segment, live) in filled {
-            if blocks * BLOCK_BYTES <= bytes_max || self.tail.current() == Some(*segment) {
+        for (segment, live) in self.live.iter().filter(|(_, live)| **live > 0) {
+            if blocks <= blocks_max || self.tail.current() == Some(*segment) {
                 break;
             }
-            victims.extend(evict::rows_in(self.shared.disk.as_ref(), *segment)?);
+            if victims.len() >= rows_max {
+                self.over = true;
+                break;
+            }
+            victims.extend(evict::rows_in(disk, &snapshot, *segment)?);
             blocks -= u64::from(*live);
         }
         Ok(victims)

@@ -13,7 +13,7 @@ use super::record::Sealed;
 use super::stream::{NewStream, Stream, StreamId};
 
 /// A larger group makes the first of it wait longer for its ack and wins nothing.
-const GROUP_BYTES_MAX: usize = 32 << 20;
+pub(super) const GROUP_BYTES_MAX: usize = 32 << 20;
 
 /// Who waits for an answer.
 pub(super) type Reply<T> = SyncSender<Result<T, StoreError>>;

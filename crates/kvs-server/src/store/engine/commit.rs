@@ -38,7 +38,7 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let now_ms = self.shared.clock.monotonic_ms();
         let due = self.dirty && now_ms.saturating_sub(self.checkpoint_ms) >= CHECKPOINT_MS;
-        let victims = self.victims(rows)?;
+        let victims = self.victims(rows, PURGE_ROWS)?;
         self.sweep.begin(&self.shared, now_ms);
         let expired = self.sweep.find(&self.shared, PURGE_ROWS)?;
         let purge = self.doomed.first().copied();
@@ -80,6 +80,7 @@ impl Engine {
         }
         self.sweep.removed(expired);
         self.sweep.inserted(rows);
+        self.evicted.add(&victims, now_ms);
         self.committed(outcome, reclaimed, durable);
         Ok(())
     }
