@@ -80,7 +80,9 @@ pub fn rotate_key_on(
         let mark = new_key.mark();
         shared.with_index(|index| index.change(true, |changes| changes.set_master_key_mark(mark)))
     })?;
-    let settled = settle_own(shared.disk.as_ref()).and_then(|()| settle(&shared, &new_key));
+    // The index is open, and it has just been told which key is in force.
+    let settled = replace_own(shared.disk.as_ref(), |_| Ok(Some(new_key.mark())))
+        .and_then(|()| settle(&shared, &new_key));
     let settled = settled.and_then(|()| match new {
         Some(_) => destroy_own(shared.disk.as_ref(), &new_key),
         None => Ok(()),
@@ -203,15 +205,24 @@ pub(super) fn settle(shared: &Shared, master: &Key) -> Result<(), StoreError> {
     }
 }
 
-/// The same for the master key in the data folder, which the index's mark decides.
+/// The same for the master key in the data folder, which the index's mark decides. Nobody may have
+/// the index open: two that have it would each write it.
 pub(super) fn settle_own(disk: &dyn Disk) -> Result<(), StoreError> {
+    replace_own(disk, mark_in_index)
+}
+
+/// Puts the new master key in place if it has this mark, which is asked for where there is one.
+fn replace_own(
+    disk: &dyn Disk,
+    mark: impl FnOnce(&dyn Disk) -> Result<Option<u64>, StoreError>,
+) -> Result<(), StoreError> {
     let new = rotated(MASTER_KEY_FILE);
     let ending = StoreError::io("end the rotation of the master key");
     let text = match disk::read_whole(disk, &new) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         read => read.map_err(&ending)?,
     };
-    let mark = mark_in_index(disk)?;
+    let mark = mark(disk)?;
     if Key::from_hex(&text).is_some_and(|key| Some(key.mark()) == mark) {
         replace(disk, MASTER_KEY_FILE, &new).map_err(&ending)?;
     } else {
@@ -220,7 +231,7 @@ pub(super) fn settle_own(disk: &dyn Disk) -> Result<(), StoreError> {
     disk.sync_dir("").map_err(ending)
 }
 
-/// Which master key is in force, by the index, which nobody has open yet.
+/// Which master key is in force, by the index.
 fn mark_in_index(disk: &dyn Disk) -> Result<Option<u64>, StoreError> {
     let mark = damage::caught(|| {
         let index = Index::open(disk, INDEX_FILE)?;
