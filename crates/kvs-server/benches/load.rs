@@ -1,4 +1,4 @@
-//! Cameras by the hundred, each at its own pace: what they cost, and how soon each is told PERSISTED.
+//! Cameras by the hundred at their own pace: what they cost, and how soon each gets PERSISTED.
 //!
 //! ```text
 //! cargo bench -p kvs-server --bench load [-- --seconds 300] [--folder FOLDER]

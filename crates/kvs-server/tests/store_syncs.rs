@@ -1,9 +1,9 @@
 //! Every sync of the store's procedures is needed: with any one of them taken out, some power cut
 //! breaks a promise.
 //!
-//! Each procedure of `docs/store.md` runs on the simulated disk with one of its syncs doing nothing,
-//! each in turn, and the power goes somewhere in it or just after it. A durable commit of the index
-//! is some syncs of redb's own making, so all of them are taken out together.
+//! Each procedure of `docs/store.md` runs on the simulated disk with one of its syncs doing
+//! nothing, each in turn, and the power goes somewhere in it or just after it. A durable commit of
+//! the index is some syncs of redb's own making, so all of them are taken out together.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ mod store;
 
 use store::{NOW_MS, Persisted, append, clock, new_stream};
 
-/// How often the power goes at each call; most lost syncs that matter do harm in the first ten tries.
+/// How often the power goes at each call.
 const CUTS_A_CALL: u64 = 10;
 
 const INDEX: &str = "index.redb";

@@ -34,7 +34,8 @@ pub struct StoreConfig {
     /// The file of the master key; `None` is `master.key` in the data folder, made there at the
     /// first start.
     pub master_key: Option<PathBuf>,
-    /// All fragments together, in a data folder with all that lies there; over it the oldest segment goes.
+    /// All fragments together, in a data folder with all that lies there; over it the oldest
+    /// segment goes.
     pub bytes_max: Option<u64>,
     /// Fragments are refused when the disk has less room than this.
     pub free_bytes_min: u64,

@@ -101,7 +101,10 @@ async fn two_updates_of_one_version_are_one_change() {
     let address = server.address();
     create(address, "cam", 24).await;
     let version = describe(address).await["Version"].clone();
-    let update = |device: usize| json!({"StreamName": "cam", "CurrentVersion": version, "DeviceName": format!("d{device}")});
+    let update = |device: usize| {
+        let device = format!("d{device}");
+        json!({"StreamName": "cam", "CurrentVersion": version, "DeviceName": device})
+    };
     let updates: Vec<_> = (0..8).map(update).collect();
     let calls = updates
         .iter()
