@@ -80,11 +80,8 @@ async fn calls_of_the_disk_fail() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_slow_sync_keeps_persisted_waiting() {
-    let data = tempfile::tempdir().expect("a folder");
-    let server = start(&data).await;
-    let address = server.address();
+/// A fragment whose sync takes an hour.
+async fn put_behind_a_slow_sync(address: SocketAddr) -> Put {
     add(
         address,
         &json!({"kind": "disk_delay", "call": "sync", "delay_ms": 3_600_000}),
@@ -93,6 +90,15 @@ async fn a_slow_sync_keeps_persisted_waiting() {
     let mut put = Put::open(address, "cam").await;
     put.send(&movie::body(1)).await.expect("it is taken");
     put.end().await;
+    put
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_sync_keeps_persisted_waiting() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = start(&data).await;
+    let address = server.address();
+    let mut put = put_behind_a_slow_sync(address).await;
     let before = [put.ack().await, put.ack().await].map(|ack| ack.expect("an ack"));
     assert_eq!(short(&before), "B1 R1");
     until_fired(address).await;
@@ -106,14 +112,7 @@ async fn a_server_that_stops_is_held_up_by_no_fault() {
     let data = tempfile::tempdir().expect("a folder");
     let server = start(&data).await;
     let address = server.address();
-    add(
-        address,
-        &json!({"kind": "disk_delay", "call": "sync", "delay_ms": 3_600_000}),
-    )
-    .await;
-    let mut put = Put::open(address, "cam").await;
-    put.send(&movie::body(1)).await.expect("it is taken");
-    put.end().await;
+    let mut put = put_behind_a_slow_sync(address).await;
     until_fired(address).await;
     soon("the stop", server.stop()).await;
     assert_eq!(short(&put.acks().await), "B1 R1 P1");
