@@ -1,9 +1,10 @@
 //! The engine: stores a group, and answers everyone in it.
 
 mod commit;
+mod live;
 mod sweep;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
@@ -21,6 +22,7 @@ use super::state::Shared;
 use super::stream::StreamId;
 use super::writer::{Append, Group, Reserve};
 use super::{acts, damage, evict, master, recovery, rotate};
+use live::Live;
 use sweep::Sweep;
 
 /// So much a start after a crash has to read again, and so seldom the index is synced.
@@ -39,8 +41,7 @@ pub(super) struct Engine {
     reserve: ReserveFile,
     segment_bytes: u64,
     tail: Tail,
-    /// The blocks in use of each segment, as the index has them.
-    live: BTreeMap<u32, u32>,
+    live: Live,
     /// Segments that the reclaimer has been asked to unlink.
     unlinking: BTreeSet<u32>,
     doomed: Vec<StreamId>,
@@ -67,7 +68,7 @@ impl Engine {
             free_bytes_min: config.free_bytes_min,
             segment_bytes: config.segment_bytes,
             tail: Tail::new(config.segment_bytes, 0),
-            live: BTreeMap::new(),
+            live: Live::default(),
             unlinking: BTreeSet::new(),
             doomed: Vec::new(),
             sweep: Sweep::default(),
@@ -91,8 +92,8 @@ impl Engine {
         let next = recovery::recover(&self.shared)?;
         let snapshot = self.shared.snapshot()?;
         self.tail = Tail::new(self.segment_bytes, next);
-        self.live = snapshot.segments()?.into_iter().collect();
-        self.shared.groups.set_stored(self.live.values().copied());
+        self.live = Live::new(snapshot.segments()?);
+        self.shared.groups.set_stored(self.live.sum());
         self.doomed = snapshot.doomed()?;
         self.sweep = Sweep::default();
         self.shared.trust.resume(snapshot.trusted_ms()?);
@@ -109,7 +110,7 @@ impl Engine {
     ) -> Result<(), StoreError> {
         self.reclaimer = Some((sender, thread));
         for segment in segments::list(self.shared.disk.as_ref())? {
-            self.live.entry(segment).or_insert(0);
+            self.live.add_unknown(segment);
         }
         self.make_reserve();
         self.unlink_empty();
@@ -299,36 +300,30 @@ impl Engine {
             .map_or(0, |fixed| fixed + evict::index_bytes(disk));
         let blocks_max = bytes_max.saturating_sub(besides) / BLOCK_BYTES;
         let coming: u64 = rows.iter().map(|row| u64::from(row.blocks())).sum();
-        let mut blocks = coming + self.live.values().map(|live| u64::from(*live)).sum::<u64>();
+        let mut blocks = coming + self.live.sum();
         if blocks <= blocks_max {
             return Ok(Vec::new());
         }
         let snapshot = self.shared.snapshot()?;
         let mut victims = Vec::new();
-        for (segment, live) in self.live.iter().filter(|(_, live)| **live > 0) {
-            if blocks <= blocks_max || self.tail.current() == Some(*segment) {
+        for (segment, live) in self.live.in_use() {
+            if blocks <= blocks_max || self.tail.current() == Some(segment) {
                 break;
             }
             if victims.len() >= rows_max {
                 self.over = true;
                 break;
             }
-            victims.extend(evict::rows_in(disk, &snapshot, *segment)?);
-            blocks -= u64::from(*live);
+            victims.extend(evict::rows_in(disk, &snapshot, segment)?);
+            blocks -= u64::from(live);
         }
         Ok(victims)
     }
 
     fn unlink_empty(&mut self) {
         let current = self.tail.current();
-        let empty = self
-            .live
-            .iter()
-            .filter(|(_, live)| **live == 0)
-            .map(|(segment, _)| *segment);
-        let empty: Vec<u32> = empty.filter(|segment| Some(*segment) != current).collect();
-        for segment in empty {
-            if self.unlinking.insert(segment) {
+        for segment in self.live.empty() {
+            if Some(segment) != current && self.unlinking.insert(segment) {
                 self.reclaim(Reclaim::Segment(segment));
             }
         }

@@ -42,11 +42,10 @@ impl Groups {
         self.fragments.observe(fragments as f64);
     }
 
-    /// The blocks in use of each segment have changed.
-    pub(super) fn set_stored(&self, blocks: impl Iterator<Item = u32>) {
-        let blocks: u64 = blocks.map(u64::from).sum();
-        let stored_bytes = blocks * BLOCK_BYTES;
-        self.stored_bytes.store(stored_bytes, Ordering::Relaxed);
+    /// So many blocks are in use now.
+    pub(super) fn set_stored(&self, blocks: u64) {
+        self.stored_bytes
+            .store(blocks * BLOCK_BYTES, Ordering::Relaxed);
     }
 }
 

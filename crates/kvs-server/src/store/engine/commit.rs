@@ -87,11 +87,11 @@ impl Engine {
 
     /// Acts on what is committed.
     fn committed(&mut self, outcome: Outcome, reclaimed: &[Reclaim], durable: bool) {
-        self.live.extend(outcome.live);
-        self.shared.groups.set_stored(self.live.values().copied());
+        self.live.set(outcome.live);
+        self.shared.groups.set_stored(self.live.sum());
         for reclaim in reclaimed {
             if let Reclaim::Segment(segment) = reclaim {
-                self.live.remove(segment);
+                self.live.remove(*segment);
                 self.unlinking.remove(segment);
             }
         }

@@ -1,0 +1,96 @@
+//! The blocks in use of each segment, with what would otherwise be counted over all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A terabyte has some 4000 segments: nothing here that is done for a group looks at them all.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    blocks: BTreeMap<u32, u32>,
+    sum: u64,
+    empty: BTreeSet<u32>,
+}
+
+impl Live {
+    /// As the index has them.
+    pub(super) fn new(blocks: Vec<(u32, u32)>) -> Self {
+        let mut live = Self::default();
+        live.set(blocks);
+        live
+    }
+
+    /// These segments have so many blocks in use now.
+    pub(super) fn set(&mut self, blocks: impl IntoIterator<Item = (u32, u32)>) {
+        for (segment, blocks) in blocks {
+            let before = self.blocks.insert(segment, blocks).unwrap_or(0);
+            self.sum = self.sum + u64::from(blocks) - u64::from(before);
+            match blocks {
+                0 => self.empty.insert(segment),
+                _ => self.empty.remove(&segment),
+            };
+        }
+        debug_assert_eq!(
+            self.sum,
+            self.recount(),
+            "the sum is not that of the segments"
+        );
+    }
+
+    /// A segment that is there and of which the index may know nothing.
+    pub(super) fn add_unknown(&mut self, segment: u32) {
+        if !self.blocks.contains_key(&segment) {
+            self.set([(segment, 0)]);
+        }
+    }
+
+    /// An empty segment is no more.
+    pub(super) fn remove(&mut self, segment: u32) {
+        if self.empty.remove(&segment) {
+            self.blocks.remove(&segment);
+        }
+    }
+
+    /// All blocks in use.
+    pub(super) fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// Segments without any.
+    pub(super) fn empty(&self) -> impl Iterator<Item = u32> {
+        self.empty.iter().copied()
+    }
+
+    /// The others with what they have, the oldest first.
+    pub(super) fn in_use(&self) -> impl Iterator<Item = (u32, u32)> {
+        let blocks = self.blocks.iter().filter(|(_, blocks)| **blocks > 0);
+        blocks.map(|(segment, blocks)| (*segment, *blocks))
+    }
+
+    fn recount(&self) -> u64 {
+        self.blocks.values().map(|blocks| u64::from(*blocks)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::random::SeededRandom;
+
+    #[test]
+    fn sum_and_empty_segments_are_those_of_a_count() {
+        let random = SeededRandom::new(1);
+        let mut live = Live::new(vec![(3, 7), (4, 0)]);
+        for _ in 0..1000 {
+            let segment = random.below(20) as u32;
+            match random.below(4) {
+                0 => live.remove(segment),
+                1 => live.add_unknown(segment),
+                2 => live.set([(segment, 0)]),
+                _ => live.set([(segment, random.below(65_536) as u32), (20, 1)]),
+            }
+            assert_eq!(live.sum(), live.recount());
+            let empty = live.blocks.iter().filter(|(_, blocks)| **blocks == 0);
+            let empty: Vec<u32> = empty.map(|(segment, _)| *segment).collect();
+            assert_eq!(live.empty().collect::<Vec<_>>(), empty);
+        }
+    }
+}
