@@ -1,6 +1,8 @@
 //! The engine: stores a group, and answers everyone in it.
 
 mod commit;
+mod evict;
+mod given_back;
 mod live;
 mod sweep;
 
@@ -11,32 +13,33 @@ use std::thread::JoinHandle;
 
 use super::config::StoreConfig;
 use super::error::StoreError;
-use super::evict::Evicted;
 use super::format::INDEX_FILE;
 use super::index::{Changes, Index, Row};
 use super::reclaim::Reclaim;
-use super::record::BLOCK_BYTES;
 use super::reserve::ReserveFile;
 use super::segments::{self, Place, Tail};
 use super::state::Shared;
 use super::stream::StreamId;
 use super::writer::{Append, Group, Reserve};
-use super::{acts, damage, evict, master, recovery, rotate};
+use super::{acts, damage, master, recovery, rotate};
+use evict::Eviction;
+use given_back::GivenBack;
 use live::Live;
 use sweep::Sweep;
 
 /// So much a start after a crash has to read again, and so seldom the index is synced.
 pub(super) const CHECKPOINT_MS: u64 = 1000;
 
+/// So many rows go at a time of what is to go for one reason: past its retention, of a deleted
+/// stream, over the bound, given back. Who waits to be stored waits for them, some 10 ms each, and
+/// for the sync of a durable transaction.
+const BATCH_ROWS: usize = 1000;
+
 /// Owned by the writer thread; nothing else changes the disk but the reclaimer.
 pub(super) struct Engine {
     pub(super) shared: Arc<Shared>,
-    bytes_max: Option<u64>,
-    /// On a disk the bound is for all that lies there: what is not fragments, the index aside.
-    besides: Option<u64>,
-    /// There is more to be evicted than one transaction takes.
-    over: bool,
-    evicted: Evicted,
+    eviction: Eviction,
+    given_back: GivenBack,
     free_bytes_min: u64,
     reserve: ReserveFile,
     segment_bytes: u64,
@@ -61,10 +64,8 @@ impl Engine {
             checkpoint_ms: shared.clock.monotonic_ms(),
             reserve: ReserveFile::open(shared.disk.as_ref(), config.reserve_bytes)?,
             shared,
-            bytes_max: config.bytes_max,
-            besides: config.data.as_ref().map(|_| config.besides_bytes()),
-            over: false,
-            evicted: Evicted::default(),
+            eviction: Eviction::new(config),
+            given_back: GivenBack::default(),
             free_bytes_min: config.free_bytes_min,
             segment_bytes: config.segment_bytes,
             tail: Tail::new(config.segment_bytes, 0),
@@ -120,7 +121,8 @@ impl Engine {
 
     /// Whether there is work without a command.
     pub(super) fn has_more(&self) -> bool {
-        !self.broken && (self.over || !self.doomed.is_empty() || self.sweep.has_more())
+        let more = self.eviction.has_more() || self.sweep.has_more();
+        !self.broken && (more || !self.doomed.is_empty() || !self.given_back.is_empty())
     }
 
     /// Stores a group and answers it.
@@ -137,7 +139,8 @@ impl Engine {
         self.shared.health.end();
     }
 
-    fn store_group(&mut self, group: Group) {
+    fn store_group(&mut self, mut group: Group) {
+        self.given_back.add(std::mem::take(&mut group.reclaimed));
         let changes = group.changes_index() || self.has_more() || self.dirty || self.broken;
         self.release_reserve(changes);
         if self.broken
@@ -153,8 +156,8 @@ impl Engine {
         let Group {
             appends,
             reserves,
-            reclaimed,
             act,
+            ..
         } = group;
         let begun_ms = self.shared.clock.monotonic_ms();
         let mut appends = self.admit(appends);
@@ -170,7 +173,7 @@ impl Engine {
         let rows: Vec<Row> = rows
             .map(|(a, place)| Row::new(&a.record.header, place))
             .collect();
-        match self.commit(&rows, &reserves, &reclaimed, abandoned) {
+        match self.commit(&rows, &reserves, abandoned) {
             Ok(()) => {
                 if !rows.is_empty() {
                     self.shared.health.succeeded();
@@ -287,39 +290,6 @@ impl Engine {
             })
     }
 
-    /// The rows that have to go so that these find room: of the oldest segments, whole, and not
-    /// many more than `rows_max` at a time.
-    fn victims(&mut self, rows: &[Row], rows_max: usize) -> Result<Vec<Row>, StoreError> {
-        self.over = false;
-        let Some(bytes_max) = self.bytes_max else {
-            return Ok(Vec::new());
-        };
-        let disk = self.shared.disk.as_ref();
-        let besides = self
-            .besides
-            .map_or(0, |fixed| fixed + evict::index_bytes(disk));
-        let blocks_max = bytes_max.saturating_sub(besides) / BLOCK_BYTES;
-        let coming: u64 = rows.iter().map(|row| u64::from(row.blocks())).sum();
-        let mut blocks = coming + self.live.sum();
-        if blocks <= blocks_max {
-            return Ok(Vec::new());
-        }
-        let snapshot = self.shared.snapshot()?;
-        let mut victims = Vec::new();
-        for (segment, live) in self.live.in_use() {
-            if blocks <= blocks_max || self.tail.current() == Some(segment) {
-                break;
-            }
-            if victims.len() >= rows_max {
-                self.over = true;
-                break;
-            }
-            victims.extend(evict::rows_in(disk, &snapshot, segment)?);
-            blocks -= u64::from(live);
-        }
-        Ok(victims)
-    }
-
     fn unlink_empty(&mut self) {
         let current = self.tail.current();
         for segment in self.live.empty() {
@@ -331,8 +301,9 @@ impl Engine {
 
     fn reclaim_places(&self, mut places: Vec<(Place, u32)>) {
         places.retain(|(place, _)| !self.unlinking.contains(&place.segment));
-        if !places.is_empty() {
-            self.reclaim(Reclaim::Places(places));
+        // A backup that begins waits for one of these.
+        for batch in places.chunks(BATCH_ROWS) {
+            self.reclaim(Reclaim::Places(batch.to_vec()));
         }
     }
 

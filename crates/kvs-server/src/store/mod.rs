@@ -17,7 +17,6 @@ pub mod disk;
 mod dump;
 mod engine;
 mod error;
-mod evict;
 mod format;
 mod fragment;
 mod given;

@@ -22,12 +22,14 @@ pub(super) fn run(shared: &Arc<Shared>, work: &Receiver<Reclaim>, writer: &Sende
     for reclaim in work {
         let reclaiming = shared.holds.reclaim();
         let done = match reclaim {
-            Reclaim::Places(places) => {
-                let done = places
-                    .into_iter()
-                    .filter(|place| punch(shared, *place))
-                    .collect();
-                Reclaim::Places(done)
+            Reclaim::Places(mut places) => {
+                places.sort_unstable();
+                // Side by side they are one hole.
+                let holes = places.chunk_by(|(place, blocks), (next, _)| {
+                    place.segment == next.segment && place.block + blocks == next.block
+                });
+                let done = holes.filter(|hole| punch(shared, hole));
+                Reclaim::Places(done.flatten().copied().collect())
             }
             Reclaim::Segment(segment) => {
                 if !unlink(shared, segment) {
@@ -42,14 +44,18 @@ pub(super) fn run(shared: &Arc<Shared>, work: &Receiver<Reclaim>, writer: &Sende
     }
 }
 
-/// Whether the place needs no more work.
-fn punch(shared: &Shared, (place, blocks): (Place, u32)) -> bool {
+/// Whether these places, which lie side by side, need no more work.
+fn punch(shared: &Shared, places: &[(Place, u32)]) -> bool {
+    let Some((place, _)) = places.first() else {
+        return true;
+    };
+    let blocks: u64 = places.iter().map(|(_, blocks)| u64::from(*blocks)).sum();
     let punched = shared
         .disk
         .open(&segments::path(place.segment))
         .and_then(|file| {
             // Where the disk has no holes, the room comes back with the whole segment.
-            file.punch_hole(place.offset(), u64::from(blocks) * BLOCK_BYTES)
+            file.punch_hole(place.offset(), blocks * BLOCK_BYTES)
         });
     match punched {
         Ok(_) => true,

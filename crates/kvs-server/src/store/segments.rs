@@ -189,6 +189,26 @@ impl<'a> Scan<'a> {
         Ok(Self { file, block, end })
     }
 
+    /// The block to be looked at next, before the end.
+    pub(super) fn block(&self) -> Option<u32> {
+        Some(self.block).filter(|block| *block < self.end)
+    }
+
+    /// Looks at that block, and behind it or the record that begins there.
+    pub(super) fn look(&mut self) -> io::Result<Option<(u32, RecordHeader)>> {
+        let mut bytes = [0; HEADER_BYTES];
+        let block = self.block;
+        self.block += 1;
+        self.file
+            .read_at(u64::from(block) * BLOCK_BYTES, &mut bytes)?;
+        let header = RecordHeader::parse(&bytes);
+        let header = header.filter(|header| header.facts.blocks() <= self.end - block);
+        Ok(header.map(|header| {
+            self.block = block + header.facts.blocks();
+            (block, header)
+        }))
+    }
+
     /// Looks behind a header that belonged to no whole record.
     pub(super) fn step_back_to(&mut self, block: u32) {
         self.block = block;
@@ -199,21 +219,10 @@ impl Iterator for Scan<'_> {
     type Item = io::Result<(u32, RecordHeader)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut bytes = [0; HEADER_BYTES];
-        while self.block < self.end {
-            let block = self.block;
-            self.block += 1;
-            if let Err(error) = self
-                .file
-                .read_at(u64::from(block) * BLOCK_BYTES, &mut bytes)
-            {
-                return Some(Err(error));
-            }
-            if let Some(header) = RecordHeader::parse(&bytes)
-                && header.facts.blocks() <= self.end - block
-            {
-                self.block = block + header.facts.blocks();
-                return Some(Ok((block, header)));
+        while self.block().is_some() {
+            let found = self.look().transpose();
+            if found.is_some() {
+                return found;
             }
         }
         None

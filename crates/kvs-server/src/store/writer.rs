@@ -77,7 +77,7 @@ pub(super) struct Group {
 impl Group {
     /// Whether it comes to more than fragments, which a full disk refuses.
     pub(super) fn changes_index(&self) -> bool {
-        !self.reserves.is_empty() || !self.reclaimed.is_empty() || self.act.is_some()
+        !self.reserves.is_empty() || self.act.is_some()
     }
 }
 

@@ -4,27 +4,32 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{CHECKPOINT_MS, Engine};
+use super::given_back::Forgotten;
+use super::{BATCH_ROWS, CHECKPOINT_MS, Engine};
 use crate::store::error::StoreError;
-use crate::store::evict;
 use crate::store::index::{Changes, Reserved, Row};
-use crate::store::reclaim::Reclaim;
 use crate::store::segments::Place;
 use crate::store::state::{RESERVED_NUMBERS, Shared};
 use crate::store::stream::StreamId;
 use crate::store::writer::Reserve;
-
-/// So many rows go at a time that are past their retention, and as many of a deleted stream. Who
-/// waits to be stored waits for them: some 10 ms each, and the sync of a durable transaction.
-const PURGE_ROWS: usize = 1000;
 
 /// What a transaction has changed, to be acted on once it is committed.
 #[derive(Default)]
 struct Outcome {
     live: BTreeMap<u32, u32>,
     freed: Vec<(Place, u32)>,
+    forgotten: Forgotten,
     reserved: Vec<(StreamId, u64)>,
     purged: Option<StreamId>,
+}
+
+impl Outcome {
+    /// What was in use in a segment that is empty now goes with its file, unless more comes there.
+    fn spare_empty(&mut self, tail: Option<u32>) {
+        let live = &self.live;
+        let empty = |segment| live.get(&segment) == Some(&0) && Some(segment) != tail;
+        self.freed.retain(|(place, _)| !empty(place.segment));
+    }
 }
 
 impl Engine {
@@ -33,18 +38,20 @@ impl Engine {
         &mut self,
         rows: &[Row],
         reserves: &[Reserve],
-        reclaimed: &[Reclaim],
         abandoned: bool,
     ) -> Result<(), StoreError> {
         let now_ms = self.shared.clock.monotonic_ms();
         let due = self.dirty && now_ms.saturating_sub(self.checkpoint_ms) >= CHECKPOINT_MS;
-        let victims = self.victims(rows, PURGE_ROWS)?;
+        let tail = self.tail.current();
+        let coming = rows.iter().map(|row| u64::from(row.blocks())).sum();
+        let victims = self.eviction.find(&self.shared, &self.live, tail, coming)?;
         self.sweep.begin(&self.shared, now_ms);
-        let expired = self.sweep.find(&self.shared, PURGE_ROWS)?;
+        let expired = self.sweep.find(&self.shared, BATCH_ROWS)?;
         let purge = self.doomed.first().copied();
-        let nothing = rows.is_empty() && reserves.is_empty() && reclaimed.is_empty();
-        let gone = !victims.is_empty() || !expired.rows.is_empty();
+        let nothing = rows.is_empty() && reserves.is_empty() && self.given_back.is_empty();
+        let gone = !victims.rows.is_empty() || !expired.rows.is_empty();
         if nothing && !due && purge.is_none() && !gone {
+            self.eviction.removed(&victims, now_ms);
             self.sweep.removed(expired);
             return Ok(());
         }
@@ -57,12 +64,10 @@ impl Engine {
             index.change(durable, |changes| {
                 let mut outcome = Outcome::default();
                 rows.iter().try_for_each(|row| changes.insert(row))?;
-                victims
-                    .iter()
-                    .try_for_each(|row| evict::remove(changes, row))?;
-                remove_expired(changes, &expired.rows, &mut outcome)?;
+                remove(changes, &victims.rows, &mut outcome)?;
+                remove(changes, &expired.rows, &mut outcome)?;
                 outcome.reserved = reserve(&shared, changes, reserves)?;
-                forget(changes, reclaimed)?;
+                outcome.forgotten = self.given_back.forget(changes)?;
                 purge
                     .map(|stream| purge_rows(changes, stream, &mut outcome))
                     .transpose()?;
@@ -71,6 +76,8 @@ impl Engine {
                     changes.set_trusted_ms(shared.expiry_ms())?;
                 }
                 outcome.live = std::mem::take(&mut changes.live);
+                outcome.spare_empty(tail);
+                changes.add_free(&outcome.freed)?;
                 Ok(outcome)
             })
         })?;
@@ -80,20 +87,19 @@ impl Engine {
         }
         self.sweep.removed(expired);
         self.sweep.inserted(rows);
-        self.evicted.add(&victims, now_ms);
-        self.committed(outcome, reclaimed, durable);
+        self.eviction.removed(&victims, now_ms);
+        self.committed(outcome, durable);
         Ok(())
     }
 
     /// Acts on what is committed.
-    fn committed(&mut self, outcome: Outcome, reclaimed: &[Reclaim], durable: bool) {
+    fn committed(&mut self, outcome: Outcome, durable: bool) {
         self.live.set(outcome.live);
         self.shared.groups.set_stored(self.live.sum());
-        for reclaim in reclaimed {
-            if let Reclaim::Segment(segment) = reclaim {
-                self.live.remove(*segment);
-                self.unlinking.remove(segment);
-            }
+        self.given_back.forgotten(&outcome.forgotten);
+        for segment in outcome.forgotten.segments {
+            self.live.remove(segment);
+            self.unlinking.remove(&segment);
         }
         for (stream, reserved) in outcome.reserved {
             if let Ok(stream) = self.shared.stream(stream) {
@@ -133,27 +139,20 @@ fn reserve(
     Ok(reserved)
 }
 
-fn forget(changes: &mut Changes<'_>, reclaimed: &[Reclaim]) -> Result<(), StoreError> {
-    reclaimed.iter().try_for_each(|reclaim| match reclaim {
-        Reclaim::Places(places) => changes.remove_free(places),
-        Reclaim::Segment(segment) => changes.remove_segment(*segment),
-    })
-}
-
-/// Their room is given back when this is durable.
-fn remove_expired(
+/// Takes rows out that are still there.
+fn remove(
     changes: &mut Changes<'_>,
     rows: &[Row],
     outcome: &mut Outcome,
 ) -> Result<(), StoreError> {
     for row in rows {
-        // One that was evicted is gone with its segment.
+        // What is past its retention may have been evicted with this very group.
         if changes.contains(row)? {
             changes.remove(row)?;
             outcome.freed.push((row.place, row.blocks()));
         }
     }
-    changes.add_free(&outcome.freed)
+    Ok(())
 }
 
 fn purge_rows(
@@ -161,17 +160,17 @@ fn purge_rows(
     stream: StreamId,
     outcome: &mut Outcome,
 ) -> Result<(), StoreError> {
-    for unproven in changes.unproven_of(stream)? {
-        changes.remove_unproven(&unproven)?;
+    let unproven = changes.unproven_of(stream, BATCH_ROWS)?;
+    for unproven in &unproven {
+        changes.remove_unproven(unproven)?;
         outcome.freed.push((unproven.place, unproven.blocks));
     }
-    let rows = changes.first(stream, PURGE_ROWS)?;
+    let rows = changes.first(stream, BATCH_ROWS - unproven.len())?;
     for row in &rows {
         changes.remove(row)?;
         outcome.freed.push((row.place, row.blocks()));
     }
-    changes.add_free(&outcome.freed)?;
-    if rows.len() < PURGE_ROWS {
+    if unproven.len() + rows.len() < BATCH_ROWS {
         changes.forget_doomed(stream)?;
         outcome.purged = Some(stream);
     }

@@ -59,10 +59,10 @@ impl Live {
         self.empty.iter().copied()
     }
 
-    /// The others with what they have, the oldest first.
-    pub(super) fn in_use(&self) -> impl Iterator<Item = (u32, u32)> {
-        let blocks = self.blocks.iter().filter(|(_, blocks)| **blocks > 0);
-        blocks.map(|(segment, blocks)| (*segment, *blocks))
+    /// The oldest segment from this one on that has some.
+    pub(super) fn first_in_use(&self, from: u32) -> Option<u32> {
+        let mut blocks = self.blocks.range(from..);
+        { blocks.find(|(_, blocks)| **blocks > 0) }.map(|(segment, _)| *segment)
     }
 
     fn recount(&self) -> u64 {

@@ -69,14 +69,15 @@ impl Changes<'_> {
         }
     }
 
-    /// Those of one stream.
+    /// The first `limit` of one stream.
     pub(in crate::store) fn unproven_of(
         &self,
         stream: StreamId,
+        limit: usize,
     ) -> Result<Vec<Unproven>, StoreError> {
         let table = self.transaction.open_table(UNPROVEN)?;
         let keys = (stream.0, 0, 0)..=(stream.0, u32::MAX, u32::MAX);
-        let entries = table.range(keys)?.map(|entry| {
+        let entries = table.range(keys)?.take(limit).map(|entry| {
             let (key, blocks) = entry?;
             Ok(Unproven::from_entry(key.value(), blocks.value()))
         });

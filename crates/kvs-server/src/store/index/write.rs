@@ -173,22 +173,35 @@ impl<'t> Changes<'t> {
     }
 
     /// The room of these places has been given back.
-    pub(in crate::store) fn remove_free(
-        &mut self,
-        places: &[(Place, u32)],
-    ) -> Result<(), StoreError> {
+    pub(in crate::store) fn remove_free(&mut self, places: &[Place]) -> Result<(), StoreError> {
         let mut table = self.transaction.open_table(FREE)?;
-        for (place, _) in places {
+        for place in places {
             table.remove((place.segment, place.block))?;
         }
         Ok(())
     }
 
-    /// A segment is gone, and with it all that was to be freed in it.
+    /// The same of all places in a segment that is gone, `rows_max` at most; how many those were.
+    pub(in crate::store) fn remove_free_in(
+        &mut self,
+        segment: u32,
+        rows_max: usize,
+    ) -> Result<usize, StoreError> {
+        let table = self.transaction.open_table(FREE)?;
+        let places = table.range((segment, 0)..=(segment, u32::MAX))?;
+        let places = places.take(rows_max).map(|entry| {
+            let (segment, block) = entry?.0.value();
+            Ok(Place { segment, block })
+        });
+        let places: Vec<Place> = places.collect::<Result<_, StoreError>>()?;
+        drop(table);
+        self.remove_free(&places)?;
+        Ok(places.len())
+    }
+
+    /// A segment is gone, and nothing is to be freed in it.
     pub(in crate::store) fn remove_segment(&mut self, segment: u32) -> Result<(), StoreError> {
         self.segments.remove(segment)?;
-        let mut table = self.transaction.open_table(FREE)?;
-        table.retain_in((segment, 0)..=(segment, u32::MAX), |_, _| false)?;
         Ok(())
     }
 
