@@ -1,8 +1,8 @@
 //! DescribeStream: shows a stream's metadata.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{StreamRef, members};
+use super::StreamRef;
 use crate::{ApiError, DeviceName, KmsKeyId, MediaType, StreamArn, StreamName, Timestamp, Version};
 
 /// A request for a stream's metadata.
@@ -59,21 +59,11 @@ pub enum StreamStatus {
     Deleting,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Members {
-    stream_name: Option<StreamName>,
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<StreamArn>,
-}
-
 impl DescribeStream {
     /// Reads a request body.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let members: Members = members::read(body)?;
-        Ok(Self {
-            stream: StreamRef::new(members.stream_name, members.stream_arn)?,
-        })
+        let (stream, ()) = StreamRef::read(body)?;
+        Ok(Self { stream })
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{StreamRef, members};
-use crate::{ApiError, StreamArn, StreamName};
+use crate::ApiError;
 
 /// A request for the endpoint of an API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,9 +48,6 @@ pub struct DataEndpoint {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Members {
-    stream_name: Option<StreamName>,
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<StreamArn>,
     #[serde(rename = "APIName")]
     api_name: Option<DataApi>,
 }
@@ -58,9 +55,9 @@ struct Members {
 impl GetDataEndpoint {
     /// Reads a request body.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let members: Members = members::read(body)?;
+        let (stream, members) = StreamRef::read::<Members>(body)?;
         Ok(Self {
-            stream: StreamRef::new(members.stream_name, members.stream_arn)?,
+            stream,
             api: members::required("APIName", members.api_name)?,
         })
     }

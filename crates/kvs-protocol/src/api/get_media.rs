@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{StreamRef, TimestampOrigin, members};
-use crate::{ApiError, FragmentNumber, StreamArn, StreamName, Timestamp};
+use crate::{ApiError, FragmentNumber, Timestamp};
 
 /// A request for media.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +32,6 @@ pub enum StartSelector {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Members {
-    stream_name: Option<StreamName>,
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<StreamArn>,
     start_selector: Option<SelectorMembers>,
 }
 
@@ -61,9 +58,9 @@ enum SelectorType {
 impl GetMedia {
     /// Reads a request body.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let members: Members = members::read(body)?;
+        let (stream, members) = StreamRef::read::<Members>(body)?;
         Ok(Self {
-            stream: StreamRef::new(members.stream_name, members.stream_arn)?,
+            stream,
             start: members::required("StartSelector", members.start_selector)?.resolve()?,
         })
     }

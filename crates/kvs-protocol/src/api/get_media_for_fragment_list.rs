@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{StreamRef, members};
-use crate::{ApiError, FragmentNumber, StreamArn, StreamName};
+use crate::{ApiError, FragmentNumber};
 
 /// A request names no more fragments.
 pub const FRAGMENTS_MAX: usize = 1000;
@@ -20,16 +20,13 @@ pub struct GetMediaForFragmentList {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Members {
-    stream_name: Option<StreamName>,
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<StreamArn>,
     fragments: Option<Vec<FragmentNumber>>,
 }
 
 impl GetMediaForFragmentList {
     /// Reads a request body.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let members: Members = members::read(body)?;
+        let (stream, members) = StreamRef::read::<Members>(body)?;
         let fragments = members::required("Fragments", members.fragments)?;
         if !(1..=FRAGMENTS_MAX).contains(&fragments.len()) {
             return Err(ApiError::invalid_argument(format!(
@@ -37,10 +34,7 @@ impl GetMediaForFragmentList {
                 fragments.len()
             )));
         }
-        Ok(Self {
-            stream: StreamRef::new(members.stream_name, members.stream_arn)?,
-            fragments,
-        })
+        Ok(Self { stream, fragments })
     }
 }
 

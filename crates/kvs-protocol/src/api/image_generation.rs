@@ -3,9 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::members;
 use super::{ConfigurationStatus, StreamRef, TimestampOrigin};
-use crate::{ApiError, DestinationRegion, DestinationUri, StreamArn, StreamName};
+use crate::{ApiError, DestinationRegion, DestinationUri};
 
 /// No picture comes sooner after the one before.
 const SAMPLING_INTERVAL_MS_MIN: i64 = 200;
@@ -166,19 +165,17 @@ pub struct DescribedImageGeneration {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Members {
-    stream_name: Option<StreamName>,
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<StreamArn>,
     image_generation_configuration: Option<ImageGeneration>,
 }
 
 impl UpdateImageGeneration {
     /// Reads a request body.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let members: Members = members::read(body)?;
+        let (stream, members) = StreamRef::read::<Members>(body)?;
+        let configuration = members.image_generation_configuration;
         Ok(Self {
-            stream: StreamRef::new(members.stream_name, members.stream_arn)?,
-            configuration: members.image_generation_configuration,
+            stream,
+            configuration,
         })
     }
 }

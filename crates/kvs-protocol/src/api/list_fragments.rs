@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{StreamRef, members};
-use crate::{ApiError, FragmentNumber, StreamArn, StreamName, Timestamp};
+use crate::{ApiError, FragmentNumber, Timestamp};
 
 const MAX_RESULTS_MAX: usize = 1000;
 /// The size of a page that AWS does not publish; ours.
@@ -74,9 +74,6 @@ pub struct ListedFragment {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Members {
-    stream_name: Option<StreamName>,
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<StreamArn>,
     max_results: Option<i64>,
     next_token: Option<String>,
     fragment_selector: Option<SelectorMembers>,
@@ -99,7 +96,7 @@ struct RangeMembers {
 impl ListFragments {
     /// Reads a request body.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let members: Members = members::read(body)?;
+        let (stream, members) = StreamRef::read::<Members>(body)?;
         let next_token = members::next_token(members.next_token, NEXT_TOKEN_BYTES_MAX)?;
         let selector = members
             .fragment_selector
@@ -111,7 +108,7 @@ impl ListFragments {
             ));
         }
         Ok(Self {
-            stream: StreamRef::new(members.stream_name, members.stream_arn)?,
+            stream,
             max_results: members::max_results(
                 members.max_results,
                 MAX_RESULTS_MAX,

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{StreamRef, members};
-use crate::{ApiError, DestinationUri, StreamArn, StreamName};
+use super::StreamRef;
+use crate::{ApiError, DestinationUri};
 
 /// Who is told of a stream's fragments.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -54,19 +54,17 @@ pub struct DescribedNotification {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Members {
-    stream_name: Option<StreamName>,
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<StreamArn>,
     notification_configuration: Option<Notification>,
 }
 
 impl UpdateNotification {
     /// Reads a request body.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let members: Members = members::read(body)?;
+        let (stream, members) = StreamRef::read::<Members>(body)?;
+        let configuration = members.notification_configuration;
         Ok(Self {
-            stream: StreamRef::new(members.stream_name, members.stream_arn)?,
-            configuration: members.notification_configuration,
+            stream,
+            configuration,
         })
     }
 }

@@ -1,5 +1,9 @@
 //! Which stream a request is about: `StreamName`, `StreamARN`, or both.
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::members;
 use crate::{ApiError, StreamArn, StreamName};
 
 /// A stream as a request names it.
@@ -11,7 +15,25 @@ pub enum StreamRef {
     Arn(StreamArn),
 }
 
+/// The members that name a stream, and the others of a request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct OfStream<Arn, Rest> {
+    pub(super) stream_name: Option<StreamName>,
+    #[serde(rename = "StreamARN")]
+    pub(super) stream_arn: Option<Arn>,
+    #[serde(flatten)]
+    pub(super) rest: Rest,
+}
+
 impl StreamRef {
+    /// Reads the body of a request about a stream: which one, and the other members.
+    pub(super) fn read<Rest: DeserializeOwned>(body: &[u8]) -> Result<(Self, Rest), ApiError> {
+        let members: OfStream<StreamArn, Rest> = members::read(body)?;
+        let stream = Self::new(members.stream_name, members.stream_arn)?;
+        Ok((stream, members.rest))
+    }
+
     /// The name, however it was given.
     pub fn name(&self) -> &StreamName {
         match self {

@@ -41,9 +41,6 @@ pub struct StorageConfiguration {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Members {
-    stream_name: Option<StreamName>,
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<StreamArn>,
     current_version: Option<Version>,
     stream_storage_configuration: Option<StorageConfiguration>,
 }
@@ -51,13 +48,13 @@ struct Members {
 impl UpdateStreamStorage {
     /// Reads a request body.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let members: Members = members::read(body)?;
+        let (stream, members) = StreamRef::read::<Members>(body)?;
         let configuration = members::required(
             "StreamStorageConfiguration",
             members.stream_storage_configuration,
         )?;
         Ok(Self {
-            stream: StreamRef::new(members.stream_name, members.stream_arn)?,
+            stream,
             current_version: members::required("CurrentVersion", members.current_version)?,
             storage_tier: configuration.default_storage_tier,
         })

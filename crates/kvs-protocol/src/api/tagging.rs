@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::members::{self, next_token, required};
 use super::resource_tags::{self, ResourceTags, TAGS_MAX};
+use super::stream_ref::OfStream;
 use super::{StreamRef, list_streams};
-use crate::{ApiError, ErrorKind, StreamArn, StreamName};
+use crate::{ApiError, ErrorKind, StreamArn};
 
 /// A request to give a stream tags; one that it has already gets the new value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,17 +43,6 @@ pub struct ListTags {
 pub struct ListedTags {
     /// All tags of the stream.
     pub tags: ResourceTags,
-}
-
-/// The members that name a stream, beside those of the operation.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct OfStream<T> {
-    stream_name: Option<StreamName>,
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<String>,
-    #[serde(flatten)]
-    rest: T,
 }
 
 #[derive(Deserialize)]
@@ -172,7 +162,7 @@ impl ListTags {
 }
 
 fn read_of_stream<T: DeserializeOwned>(body: &[u8]) -> Result<(StreamRef, T), ApiError> {
-    let members: OfStream<T> = members::read(body)?;
+    let members: OfStream<String, T> = members::read(body)?;
     let arn = members.stream_arn.map(|arn| arn.parse::<StreamArn>());
     let arn = arn.transpose().map_err(|error| {
         ApiError::new(

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::create_stream::RETENTION_HOURS_MAX;
 use super::{StreamRef, members};
-use crate::{ApiError, StreamArn, StreamName, Version};
+use crate::{ApiError, Version};
 
 /// A request to change how long a stream's fragments are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,9 +36,6 @@ enum Operation {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Members {
-    stream_name: Option<StreamName>,
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<StreamArn>,
     current_version: Option<Version>,
     operation: Option<Operation>,
     data_retention_change_in_hours: Option<i64>,
@@ -47,8 +44,7 @@ struct Members {
 impl UpdateDataRetention {
     /// Reads a request body.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let members: Members = members::read(body)?;
-        let stream = StreamRef::new(members.stream_name, members.stream_arn)?;
+        let (stream, members) = StreamRef::read::<Members>(body)?;
         let current_version = members::required("CurrentVersion", members.current_version)?;
         let operation = members::required("Operation", members.operation)?;
         let wanted = members::required(

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{StreamRef, members};
-use crate::{ApiError, DeviceName, MediaType, StreamArn, StreamName, Version};
+use crate::{ApiError, DeviceName, MediaType, Version};
 
 /// A request to change a stream's device name or media type. What is not given stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +21,6 @@ pub struct UpdateStream {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Members {
-    stream_name: Option<StreamName>,
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<StreamArn>,
     current_version: Option<Version>,
     device_name: Option<DeviceName>,
     media_type: Option<MediaType>,
@@ -32,9 +29,9 @@ struct Members {
 impl UpdateStream {
     /// Reads a request body.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let members: Members = members::read(body)?;
+        let (stream, members) = StreamRef::read::<Members>(body)?;
         Ok(Self {
-            stream: StreamRef::new(members.stream_name, members.stream_arn)?,
+            stream,
             current_version: members::required("CurrentVersion", members.current_version)?,
             device_name: members.device_name,
             media_type: members.media_type,
