@@ -17,7 +17,6 @@ mod process;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -27,7 +26,7 @@ use bytes::Bytes;
 use kvs_media::mkv::{Muxer, MuxerSettings};
 use kvs_media::{Frame, ProducerTime, Track, TrackKind, TrackNumber, VideoFormat};
 use process::upload::put_media;
-use process::{Result, Server, percentile, put_media_head};
+use process::{Result, Server, options, percentile, put_media_head};
 
 const FRAGMENT_BYTES: usize = 40_000;
 const PACE: Duration = Duration::from_millis(20);
@@ -52,16 +51,7 @@ const ATTACKS: [(&str, Attack); 6] = [
 ];
 
 fn main() -> Result<()> {
-    let (mut seconds, mut folder) = (30, std::env::temp_dir());
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--seconds" => seconds = arguments.next().ok_or("--seconds N")?.parse()?,
-            "--folder" => folder = PathBuf::from(arguments.next().ok_or("--folder FOLDER")?),
-            _ => {}
-        }
-    }
-    let folder = tempfile::tempdir_in(folder)?;
+    let (seconds, folder) = options("--seconds", 30)?;
     let server = Server::start(&folder.path().join("data"), &[])?;
     for name in ["victim", "read"] {
         server.create_stream(name)?;

@@ -17,14 +17,14 @@
 mod process;
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kvs_media::mkv::{Muxer, MuxerSettings};
 use kvs_media::{Frame, ProducerTime, Track, TrackKind, TrackNumber, VideoFormat};
-use process::{Result, Server, cpu_s, percentile, put_media_head};
+use process::{Result, Server, cpu_s, options, percentile, put_media_head};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -46,16 +46,7 @@ const OPEN_BYTES: usize = 1_000_000;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let (mut seconds, mut folder) = (300, std::env::temp_dir());
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--seconds" => seconds = arguments.next().ok_or("--seconds N")?.parse()?,
-            "--folder" => folder = PathBuf::from(arguments.next().ok_or("--folder FOLDER")?),
-            _ => {}
-        }
-    }
-    let folder = tempfile::tempdir_in(folder)?;
+    let (seconds, folder) = options("--seconds", 300)?;
     paced(&folder.path().join("paced"), seconds).await?;
     open_sessions(&folder.path().join("open")).await
 }

@@ -17,7 +17,7 @@ mod process;
 
 use std::fs::OpenOptions;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -27,7 +27,7 @@ use kvs_server::store::disk::{Disk, DiskFile, DiskLock, RealDisk};
 use kvs_server::store::random::SystemRandom;
 use kvs_server::store::{NewFragment, NewStream, SEGMENT_BYTES, Store, StoreConfig, StreamId};
 use process::upload::put_media;
-use process::{Result, Server, percentile};
+use process::{Result, Server, options, percentile};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
@@ -44,16 +44,7 @@ const STARTS: usize = 5;
 const STREAM: &str = "cam";
 
 fn main() -> Result<()> {
-    let (mut fragments, mut folder) = (FRAGMENTS, std::env::temp_dir());
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--fragments" => fragments = arguments.next().ok_or("--fragments N")?.parse()?,
-            "--folder" => folder = PathBuf::from(arguments.next().ok_or("--folder FOLDER")?),
-            _ => {}
-        }
-    }
-    let folder = tempfile::tempdir_in(folder)?;
+    let (fragments, folder) = options("--fragments", FRAGMENTS)?;
     for fragments in [FEW, fragments] {
         let data = folder.path().join(fragments.to_string());
         let from_ms = fill(&data, fragments)?;

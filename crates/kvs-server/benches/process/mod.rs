@@ -8,6 +8,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
+
+use tempfile::TempDir;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -89,6 +92,25 @@ impl Drop for Server {
         // It may have ended by itself, which whoever used it has noticed.
         let _ = self.kill();
     }
+}
+
+/// What a benchmark is told: `[NAME NUMBER] [--folder FOLDER]`. What it writes goes into a new
+/// folder below that one, or else below the one for temporary files.
+pub(crate) fn options<N: FromStr>(name: &str, default: N) -> Result<(N, TempDir)>
+where
+    N::Err: Error + Send + Sync + 'static,
+{
+    let (mut number, mut folder) = (default, std::env::temp_dir());
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        if argument == name {
+            number = value()?.parse()?;
+        } else if argument == "--folder" {
+            folder = value()?.into();
+        }
+    }
+    Ok((number, tempfile::tempdir_in(folder)?))
 }
 
 /// A size that the kernel tells of a process.
