@@ -138,8 +138,8 @@ fn a_data_folder_that_cannot_be_used_is_refused() {
     assert!(!checked.status.success());
 }
 
-/// What a server says in its log before its first line on stdout.
-fn log(arguments: &[&str]) -> String {
+/// A server that listens; its log is piped.
+fn logged(arguments: &[&str]) -> Child {
     let mut child = binary(arguments)
         .env_remove("RUST_LOG")
         .stdout(Stdio::piped())
@@ -147,13 +147,19 @@ fn log(arguments: &[&str]) -> String {
         .spawn()
         .expect("the binary is there");
     let mut line = String::new();
-    let stdout = child.stdout.as_mut().expect("piped");
+    let stdout = child.stdout.take().expect("piped");
     BufReader::new(stdout)
         .read_line(&mut line)
         .expect("a first line");
+    assert!(line.starts_with("kvs-server listening on "), "{line}");
+    child
+}
+
+/// What a server says in its log before it listens.
+fn log(arguments: &[&str]) -> String {
+    let mut child = logged(arguments);
     child.kill().expect("it runs");
     let output = child.wait_with_output().expect("it was killed");
-    assert!(line.starts_with("kvs-server listening on "), "{line}");
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -213,17 +219,7 @@ fn a_hangup_reads_its_files_again_and_ends_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = credentials(&folder, "");
     let file = file.to_str().expect("a path in UTF-8");
-    let mut child = binary(&["--memory", "--listen", "127.0.0.1:0", "--credentials", file])
-        .env_remove("RUST_LOG")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary is there");
-    let mut line = String::new();
-    let stdout = child.stdout.take().expect("piped");
-    BufReader::new(stdout)
-        .read_line(&mut line)
-        .expect("a first line");
+    let mut child = logged(&["--memory", "--listen", "127.0.0.1:0", "--credentials", file]);
     let log = BufReader::new(child.stderr.take().expect("piped"));
     let mut lines = log.lines().map(|line| line.expect("text"));
     let mut until = |what: &str| {
