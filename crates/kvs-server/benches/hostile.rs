@@ -15,21 +15,16 @@
 
 mod process;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use kvs_media::mkv::{Muxer, MuxerSettings};
-use kvs_media::{Frame, ProducerTime, Track, TrackKind, TrackNumber, VideoFormat};
+use process::paced::{paced, write_chunk};
 use process::upload::put_media;
 use process::{Result, Server, options, percentile, put_media_head};
 
-const FRAGMENT_BYTES: usize = 40_000;
-const PACE: Duration = Duration::from_millis(20);
 /// What slow readers read, in fragments of 1 MiB.
 const STORED_FRAGMENTS: usize = 32;
 const SLOW_READERS: usize = 100;
@@ -71,7 +66,8 @@ fn report(what: &str, server: &Server, run: Duration, attack: Attack) -> Result<
     let stop = AtomicBool::new(false);
     let mut delays = thread::scope(|scope| {
         let attacker = scope.spawn(|| attack(&server.address, &stop));
-        let delays = victim(&server.address, run);
+        let start = Instant::now();
+        let delays = paced(&server.address, "victim", || start.elapsed() < run);
         stop.store(true, Ordering::Relaxed);
         attacker.join().map_err(|_| "the attacker panicked")??;
         delays
@@ -85,85 +81,6 @@ fn report(what: &str, server: &Server, run: Duration, attack: Attack) -> Result<
         delays.len(),
         server.resident_bytes()? / 1_000_000
     );
-    Ok(())
-}
-
-/// Sends fragments at their pace for so long; gives the delay of each PERSISTED in milliseconds.
-fn victim(address: &str, run: Duration) -> Result<Vec<f64>> {
-    let mut socket = TcpStream::connect(address)?;
-    socket.set_nodelay(true)?;
-    socket.write_all(put_media_head(address, "victim").as_bytes())?;
-    let acks = BufReader::new(socket.try_clone()?);
-    let (sent, ended) = mpsc::channel::<Instant>();
-    thread::scope(|scope| {
-        let listener = scope.spawn(move || {
-            let mut delays = Vec::new();
-            // The last chunk is empty; the connection stays open behind it.
-            let lines = acks.lines().map_while(std::io::Result::ok);
-            for line in lines.take_while(|line| line != "0") {
-                if line.contains("ERROR") {
-                    return Err(line.into());
-                }
-                // Fragments are persisted in their order, so the oldest is meant.
-                if line.contains("PERSISTED") {
-                    let ended = ended.recv()?;
-                    delays.push(ended.elapsed().as_secs_f64() * 1000.0);
-                }
-            }
-            Ok(delays)
-        });
-        produce(&mut socket, &sent, run)?;
-        listener.join().map_err(|_| "the listener panicked")?
-    })
-}
-
-fn produce(socket: &mut TcpStream, sent: &mpsc::Sender<Instant>, run: Duration) -> Result<()> {
-    let number = TrackNumber::new(1).ok_or("1 is a track number")?;
-    let video = VideoFormat {
-        width: 1920,
-        height: 1080,
-    };
-    let track = Track {
-        number,
-        kind: TrackKind::Video(video),
-        name: None,
-        codec_id: "V_MPEG4/ISO/AVC".into(),
-        codec_private: None,
-    };
-    let mut muxer = Muxer::new(&[track], &MuxerSettings::default())?;
-    let (data, mut out) = (Bytes::from(vec![7; FRAGMENT_BYTES]), vec![muxer.header()]);
-    let start = Instant::now();
-    for n in 0_u32.. {
-        let due = PACE * n;
-        if due >= run {
-            break;
-        }
-        thread::sleep(due.saturating_sub(start.elapsed()));
-        let time = ProducerTime::from_ms(1_700_000_000_000 + u64::from(n) * 20);
-        muxer.begin_cluster(time, &mut out);
-        let frame = Frame {
-            track: number,
-            time,
-            decode_time: None,
-            duration_ns: None,
-            key: true,
-            data: data.clone().into(),
-        };
-        muxer.frame(&frame, &mut out)?;
-        muxer.end_of_fragment(&mut out);
-        let body = out.concat();
-        out.clear();
-        // The time is known before the ack can be there.
-        sent.send(Instant::now())?;
-        write_chunk(socket, &body)?;
-    }
-    socket.write_all(b"0\r\n\r\n")?;
-    Ok(())
-}
-
-fn write_chunk(socket: &mut TcpStream, body: &[u8]) -> Result<()> {
-    let head = format!("{:x}\r\n", body.len());
-    socket.write_all(&[head.as_bytes(), body, b"\r\n"].concat())?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The server in a process of its own: started, asked what it uses, killed.
 #![allow(dead_code, reason = "each benchmark needs some of it")]
 
+pub(crate) mod paced;
 pub(crate) mod upload;
 
 use std::error::Error;
