@@ -8,18 +8,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kvs_protocol::FragmentParts;
+use kvs_protocol::api::StorageTier;
 use kvs_server::clock::SimulatedClock;
 use kvs_server::store::disk::RealDisk;
 use kvs_server::store::random::SeededRandom;
 use kvs_server::store::{Store, StoreConfig, StoreError, StreamId};
+use serde_json::{Value, json};
 
 mod store;
 
-use store::{NOW_MS, body, create, fragment, read_all, wait};
+use store::{NOW_MS, body, create, fragment, new_stream, read_all, wait};
 
 const HOUR_MS: u64 = 3_600_000;
 /// The clusters of each stream's fragments: none, some, and more than a chunk.
-const LENS: [usize; 3] = [0, 5000, 66_000];
+const LENS: [usize; 3] = [0, 3000, 66_000];
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1")
@@ -49,18 +51,25 @@ fn append(store: &Store, stream: StreamId, at_ms: u64, len: usize) -> (FragmentP
 /// What the folder is made of; the fragments' numbers and sizes are what the test expects.
 fn write(data: &Path) {
     let store = open(data, NOW_MS - 2 * HOUR_MS).expect("it is new");
-    let [cam, door, gone] = ["cam", "door", "gone"].map(|name| create(&store, name));
-    let mut changed = (*store.stream_by_id(cam).expect("it was made")).clone();
+    let mut new = new_stream("cam");
+    new.device_name = Some("device".parse().expect("it is one"));
+    new.media_type = Some("video/h264,audio/aac".parse().expect("it is one"));
+    new.kms_key_id = Some("alias/key".parse().expect("it is one"));
+    new.storage_tier = StorageTier::Warm;
+    let mut changed = (*store.create_stream(new).expect("it is new")).clone();
+    let cam = changed.id;
+    let [door, gone] = ["door", "gone"].map(|name| create(&store, name));
     changed.retention_hours = 24;
     changed.version = "second".parse().expect("it is a version");
     changed.tags.insert("room".into(), "attic".into());
+    changed.image_generation = serde_json::from_value(images()).expect("it is one");
     changed.notification = serde_json::from_value(notification()).expect("it is one");
     store.update_stream(changed).expect("nobody else does");
     append(&store, door, NOW_MS - 2 * HOUR_MS, 1000);
     append(&store, gone, NOW_MS - 2 * HOUR_MS, 1000);
     for len in LENS {
         append(&store, cam, NOW_MS, len);
-        append(&store, door, NOW_MS, len / 10);
+        append(&store, door, NOW_MS, len / 100);
     }
     store.delete_stream(gone).expect("it exists");
     drop(store);
@@ -68,9 +77,30 @@ fn write(data: &Path) {
 }
 
 /// A configuration as a client sends it.
-fn notification() -> serde_json::Value {
+fn notification() -> Value {
     let uri = "arn:aws:sns:us-west-2:000000000000:topic";
-    serde_json::json!({ "Status": "ENABLED", "DestinationConfig": { "Uri": uri } })
+    json!({ "Status": "ENABLED", "DestinationConfig": { "Uri": uri } })
+}
+
+/// Another, with every member that there is.
+fn images() -> Value {
+    json!({
+        "Status": "DISABLED", "ImageSelectorType": "PRODUCER_TIMESTAMP", "SamplingInterval": 3000,
+        "DestinationConfig": { "Uri": "s3://bucket", "DestinationRegion": "us-west-2" },
+        "Format": "JPEG", "FormatConfig": { "JPEGQuality": "80" },
+        "WidthPixels": 320, "HeightPixels": 240,
+    })
+}
+
+/// All that is kept of the stream that was changed.
+fn cam() -> Value {
+    json!({
+        "id": 1, "name": "cam", "created_ms": NOW_MS - 2 * HOUR_MS, "version": "second",
+        "retention_hours": 24, "device_name": "device", "media_type": "video/h264,audio/aac",
+        "kms_key_id": "alias/key", "tags": { "room": "attic" }, "storage_tier": "WARM",
+        "image_generation": images(), "notification": notification(),
+        "revision": 1, "numbers_from": 0,
+    })
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -102,12 +132,10 @@ fn the_golden_store_opens_and_has_every_byte() {
         stream("cam").expect("there"),
         stream("door").expect("there"),
     );
-    assert_eq!((cam.retention_hours, door.retention_hours), (24, 1));
-    assert_eq!((cam.version.as_str(), cam.revision), ("second", 1));
-    assert_eq!(cam.tags.get("room").map(String::as_str), Some("attic"));
-    let kept = serde_json::to_value(&cam.notification).expect("it is JSON");
-    assert_eq!(kept, notification());
-    for (stream, first, shorter) in [(&cam, 1, 1), (&door, 2, 10)] {
+    let kept = serde_json::to_value(&*cam).expect("it is JSON");
+    assert_eq!(kept, self::cam());
+    assert_eq!((door.retention_hours, door.revision), (1, 0));
+    for (stream, first, shorter) in [(&cam, 1, 1), (&door, 2, 100)] {
         let query = kvs_server::store::Query {
             origin: kvs_server::store::TimeOrigin::Server,
             from_ms: 0,
