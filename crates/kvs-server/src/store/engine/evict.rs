@@ -209,3 +209,86 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::SimulatedClock;
+    use crate::store::{NewFragment, NewStream, Store};
+
+    const NOW_MS: u64 = 1_700_000_000_000;
+    const FRAGMENTS: u64 = 2500;
+
+    /// A store with so many fragments of a block each.
+    fn filled() -> Store {
+        let clock = Arc::new(SimulatedClock::new(NOW_MS));
+        let store = Store::open(&StoreConfig::in_memory(), clock).expect("it is new");
+        let new = NewStream {
+            name: "cam".parse().expect("it is a name"),
+            version: "first".parse().expect("it is a version"),
+            retention_hours: 1,
+            device_name: None,
+            media_type: None,
+            kms_key_id: None,
+            storage_tier: kvs_protocol::api::StorageTier::Hot,
+            tags: Default::default(),
+        };
+        let stream = store.create_stream(new).expect("it is new").id;
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.build().expect("a thread can wait");
+        for _ in 0..FRAGMENTS {
+            let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
+            let appended = store.append(NewFragment {
+                stream,
+                number,
+                producer_ms: NOW_MS,
+                length_ms: 1,
+                header: bytes::Bytes::new(),
+                cluster_bytes: 0,
+                body: Vec::new(),
+            });
+            runtime.block_on(appended).expect("there is room");
+        }
+        store
+    }
+
+    #[test]
+    fn a_batch_makes_room_for_what_comes_and_goes_on_where_it_stopped() {
+        let store = filled();
+        let shared = &store.0.shared;
+        let segments = shared.snapshot().and_then(|snapshot| snapshot.segments());
+        let mut live = Live::new(segments.expect("the index works"));
+        let find = |eviction: &Eviction, live: &Live, coming| {
+            let found = eviction.find(shared, live, None, coming);
+            found.expect("the index works")
+        };
+        let mut eviction = Eviction::new(&StoreConfig {
+            bytes_max: Some((FRAGMENTS + 10) * BLOCK_BYTES),
+            ..StoreConfig::in_memory()
+        });
+        // There is room.
+        let victims = find(&eviction, &live, 10);
+        assert_eq!((victims.rows.len(), victims.more), (0, false));
+        // A group that needs more than a batch gets it, and a small one a batch.
+        let mut sequences = 1..=FRAGMENTS;
+        for (coming, rows, more) in [(1200, 1200, true), (1, 1000, true), (1, 300, false)] {
+            let victims = find(&eviction, &live, coming);
+            assert_eq!((victims.rows.len(), victims.more), (rows, more));
+            for row in &victims.rows {
+                let next = sequences.next();
+                assert_eq!(
+                    Some(row.facts.number.sequence),
+                    next,
+                    "the oldest goes first"
+                );
+            }
+            eviction.removed(&victims, 0);
+            let left = sequences.clone().count();
+            // The first is to be gone through, although there is room by now.
+            live.set([(1, left as u32)]);
+        }
+        assert_eq!(find(&eviction, &live, 10).rows, []);
+    }
+}
