@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kvs_media::mkv::{Muxer, MuxerSettings};
-use kvs_media::{Frame, ProducerTime, Track, TrackKind, TrackNumber, VideoFormat};
-use process::{Result, Server, cpu_s, options, percentile, put_media_head};
+use kvs_media::{Frame, ProducerTime, TrackNumber};
+use process::{Result, Server, cpu_s, options, percentile, put_media_head, video_track};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -164,28 +164,24 @@ async fn delays(acks: OwnedReadHalf, ended: Ended, fragments: usize) -> Result<V
 /// Makes the pieces of a producer's document.
 struct Media {
     muxer: Muxer,
+    track: TrackNumber,
     out: Vec<Bytes>,
     data: Bytes,
 }
 
-const TRACK: u64 = 1;
-
 impl Media {
     fn new() -> Result<Self> {
-        let track = Track {
-            number: TrackNumber::new(TRACK).ok_or("1 is a track number")?,
-            kind: TrackKind::Video(VideoFormat {
-                width: 1920,
-                height: 1080,
-            }),
-            name: None,
-            codec_id: "V_MPEG4/ISO/AVC".into(),
-            codec_private: None,
-        };
+        let track = video_track()?;
+        let number = track.number;
         let muxer = Muxer::new(&[track], &MuxerSettings::default())?;
         let out = vec![muxer.header()];
         let data = Bytes::from(vec![7; FRAME_BYTES.max(OPEN_BYTES)]);
-        Ok(Self { muxer, out, data })
+        Ok(Self {
+            muxer,
+            track: number,
+            out,
+            data,
+        })
     }
 
     /// One more frame of this many bytes, in front of which the header and the cluster stand.
@@ -196,7 +192,7 @@ impl Media {
             self.muxer.begin_cluster(time, &mut self.out);
         }
         let frame = Frame {
-            track: TrackNumber::new(TRACK).ok_or("1 is a track number")?,
+            track: self.track,
             time,
             decode_time: None,
             duration_ns: None,

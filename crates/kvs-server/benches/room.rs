@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use kvs_server::store::SEGMENT_BYTES;
 use process::paced::paced;
 use process::upload::{FRAGMENT_BYTES, put_media};
-use process::{Result, Server, percentile};
+use process::{Result, Server, options, percentile};
 
 const GB: u64 = 1_000_000_000;
 /// A stream's room is looked for so often.
@@ -49,16 +49,7 @@ struct Bench {
 }
 
 fn main() -> Result<()> {
-    let (mut gb, mut folder) = (6, std::env::temp_dir());
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--gb" => gb = arguments.next().ok_or("--gb N")?.parse()?,
-            "--folder" => folder = PathBuf::from(arguments.next().ok_or("--folder FOLDER")?),
-            _ => {}
-        }
-    }
-    let folder = tempfile::tempdir_in(folder)?;
+    let (gb, folder) = options("--gb", 6_u64)?;
     let data = folder.path().join("data");
     let bench = Bench {
         // What the clock says counts, also where nobody keeps it right.

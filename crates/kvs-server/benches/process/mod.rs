@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 
+use kvs_media::{Track, TrackKind, TrackNumber, VideoFormat};
 use tempfile::TempDir;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -145,6 +146,20 @@ pub(crate) fn put_media_head(address: &str, stream: &str) -> String {
          x-amzn-stream-name: {stream}\r\nx-amzn-fragment-timecode-type: ABSOLUTE\r\n\
          x-amzn-producer-start-timestamp: 1.0\r\n\r\n"
     )
+}
+
+/// The one track of what is sent.
+pub(crate) fn video_track() -> Result<Track> {
+    Ok(Track {
+        number: TrackNumber::new(1).ok_or("1 is a track number")?,
+        kind: TrackKind::Video(VideoFormat {
+            width: 1920,
+            height: 1080,
+        }),
+        name: None,
+        codec_id: "V_MPEG4/ISO/AVC".into(),
+        codec_private: None,
+    })
 }
 
 /// The value at this part of the whole, of values in order.

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kvs_media::mkv::{Muxer, MuxerSettings};
-use kvs_media::{Frame, ProducerTime, Track, TrackKind, TrackNumber, VideoFormat};
+use kvs_media::{Frame, ProducerTime};
 
-use super::{Result, put_media_head};
+use super::{Result, put_media_head, video_track};
 
 const FRAGMENT_BYTES: usize = 40_000;
 const PACE: Duration = Duration::from_millis(20);
@@ -50,18 +50,8 @@ fn produce(
     sent: &mpsc::Sender<Instant>,
     more: impl Fn() -> bool,
 ) -> Result<()> {
-    let number = TrackNumber::new(1).ok_or("1 is a track number")?;
-    let video = VideoFormat {
-        width: 1920,
-        height: 1080,
-    };
-    let track = Track {
-        number,
-        kind: TrackKind::Video(video),
-        name: None,
-        codec_id: "V_MPEG4/ISO/AVC".into(),
-        codec_private: None,
-    };
+    let track = video_track()?;
+    let number = track.number;
     let mut muxer = Muxer::new(&[track], &MuxerSettings::default())?;
     let (data, mut out) = (Bytes::from(vec![7; FRAGMENT_BYTES]), vec![muxer.header()]);
     let start = Instant::now();

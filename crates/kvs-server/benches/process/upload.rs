@@ -6,9 +6,9 @@ use std::thread;
 
 use bytes::Bytes;
 use kvs_media::mkv::{Muxer, MuxerSettings};
-use kvs_media::{Frame, ProducerTime, Track, TrackKind, TrackNumber, VideoFormat};
+use kvs_media::{Frame, ProducerTime};
 
-use super::{Result, put_media_head};
+use super::{Result, put_media_head, video_track};
 
 /// A fragment's payload.
 pub(crate) const FRAGMENT_BYTES: usize = FRAME_BYTES * FRAMES_A_FRAGMENT;
@@ -39,17 +39,8 @@ pub(crate) fn put_media(address: &str, name: &str, fragments: usize) -> Result<(
 }
 
 fn send(socket: &mut TcpStream, fragments: usize) -> Result<()> {
-    let number = TrackNumber::new(1).ok_or("1 is a track number")?;
-    let track = Track {
-        number,
-        kind: TrackKind::Video(VideoFormat {
-            width: 1920,
-            height: 1080,
-        }),
-        name: None,
-        codec_id: "V_MPEG4/ISO/AVC".into(),
-        codec_private: None,
-    };
+    let track = video_track()?;
+    let number = track.number;
     let mut muxer = Muxer::new(&[track], &MuxerSettings::default())?;
     let (data, mut out) = (Bytes::from(vec![7; FRAME_BYTES]), vec![muxer.header()]);
     for n in 0..fragments * FRAMES_A_FRAGMENT {
