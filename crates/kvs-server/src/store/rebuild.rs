@@ -187,11 +187,10 @@ impl<'a> Rebuild<'a> {
         // The rows promise that the records are on the disk.
         file.sync_data().map_err(doing)?;
         self.stream_max = self.stream_max.max(found.stream_max);
-        for row in &found.rows {
-            let number = row.facts.number;
-            let seen = self.seen.entry(row.facts.stream).or_default();
-            seen.sequence = seen.sequence.max(number.sequence);
-            seen.server_ms = seen.server_ms.max(number.server_ms);
+        for (stream, newest) in found.newest() {
+            let seen = self.seen.entry(stream).or_default();
+            seen.sequence = seen.sequence.max(newest.sequence);
+            seen.server_ms = seen.server_ms.max(newest.server_ms);
         }
         self.rebuilt.without_a_key += found.unproven.len() as u64;
         self.shared

@@ -1,14 +1,16 @@
 //! Recovery: finds what was written behind the checkpoint.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::disk::DiskFile;
 use super::error::StoreError;
-use super::index::{Changes, Row, Snapshot, Unproven};
+use super::index::{Changes, Reserved, Row, Snapshot, Unproven};
 use super::keys::Key;
 use super::record::{self, BLOCK_BYTES, CHUNK_BYTES, HEADER_BYTES, RecordHeader, TAG_BYTES};
 use super::segments::{self, Place, Scan};
 use super::state::Shared;
+use super::stream::StreamId;
 
 /// What recovery found that the index does not know.
 #[derive(Default)]
@@ -57,13 +59,20 @@ pub(super) fn recover(shared: &Shared) -> Result<u32, StoreError> {
         shared.with_index(|index| {
             index.change(true, |changes| {
                 found.commit(changes)?;
+                for (stream, newest) in found.newest() {
+                    // Beside an older index, as in a backup that was cut short when it was made
+                    // again, there are records whose numbers that has not reserved.
+                    if newest.sequence > snapshot.reserved(stream)?.sequence {
+                        changes.reserve(stream, newest)?;
+                    }
+                }
                 changes.set_checkpoint(end)
             })
         })?;
     }
-    for row in &found.rows {
-        if let Ok(stream) = shared.stream(row.facts.stream) {
-            stream.goes_on_from(row.facts.number.server_ms);
+    for (stream, newest) in found.newest() {
+        if let Ok(stream) = shared.stream(stream) {
+            stream.goes_on_behind(newest);
         }
     }
     if found.changes() {
@@ -79,6 +88,18 @@ pub(super) fn recover(shared: &Shared) -> Result<u32, StoreError> {
 impl Found {
     fn changes(&self) -> bool {
         !(self.rows.is_empty() && self.unproven.is_empty() && self.settled.is_empty())
+    }
+
+    /// The highest number and server time of each stream that has records among these.
+    pub(super) fn newest(&self) -> BTreeMap<StreamId, Reserved> {
+        let mut newest = BTreeMap::<_, Reserved>::new();
+        for row in &self.rows {
+            let number = row.facts.number;
+            let newest = newest.entry(row.facts.stream).or_default();
+            newest.sequence = newest.sequence.max(number.sequence);
+            newest.server_ms = newest.server_ms.max(number.server_ms);
+        }
+        newest
     }
 
     pub(super) fn commit(&self, changes: &mut Changes<'_>) -> Result<(), StoreError> {

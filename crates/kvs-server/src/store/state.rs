@@ -10,7 +10,7 @@ use super::format::Folder;
 use super::fragment::TimeOrigin;
 use super::health::Health;
 use super::holds::Holds;
-use super::index::{Index, Snapshot};
+use super::index::{Index, Reserved, Snapshot};
 use super::keys::{self, Key};
 use super::measures::Groups;
 use super::random::Random;
@@ -79,10 +79,12 @@ impl StreamState {
         key.map_err(|what| StoreError::StreamKey(what.clone()))
     }
 
-    /// The next fragment's server time is not before this one.
-    pub(super) fn goes_on_from(&self, server_ms: u64) {
+    /// The next fragment's number is behind this one, and its server time not before it.
+    pub(super) fn goes_on_behind(&self, given: Reserved) {
         let mut numbers = lock(&self.numbers);
-        numbers.server_ms = numbers.server_ms.max(server_ms);
+        numbers.sequence = numbers.sequence.max(given.sequence + 1);
+        numbers.server_ms = numbers.server_ms.max(given.server_ms);
+        self.reserved.fetch_max(given.sequence, Ordering::AcqRel);
     }
 
     pub(super) fn is_deleted(&self) -> bool {
