@@ -142,7 +142,7 @@ fn receive(
     said.check_same_store(target, to)?;
     let master_key = said.write_keys(from, target)?;
     for stream in said.streams.values() {
-        stream_files::write_if_missing(target, &stream.stream)?;
+        stream_files::write_or_keep(target, &stream.stream)?;
     }
     let Copied { bytes, damaged } = copy::copy(from, target, &said.extents, progress)?;
     confirm(&mut socket)?;

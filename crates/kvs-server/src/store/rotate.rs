@@ -135,7 +135,13 @@ pub(super) fn write_beside(disk: &dyn Disk, path: &str, bytes: &[u8]) -> Result<
     let writing = StoreError::io(format!("write {path}"));
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let path = match disk::read_whole(disk, path) {
-        Ok(there) if there == bytes => return Ok(()),
+        Ok(there) if there == bytes => {
+            // A backup before this one may have ended between the bytes and their sync.
+            return { disk.open(path) }
+                .and_then(|file| file.sync_data())
+                .and_then(|()| disk.sync_dir(folder))
+                .map_err(writing);
+        }
         Ok(_) => rotated(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
         Err(error) => return Err(writing(error)),

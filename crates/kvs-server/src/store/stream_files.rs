@@ -64,10 +64,13 @@ pub(super) fn write(disk: &dyn Disk, stream: &Stream) -> Result<(), StoreError> 
         .map_err(StoreError::io("write a stream's file"))
 }
 
-/// The same where it is not there yet.
-pub(super) fn write_if_missing(disk: &dyn Disk, stream: &Stream) -> Result<(), StoreError> {
+/// The same where it may be there already.
+pub(super) fn write_or_keep(disk: &dyn Disk, stream: &Stream) -> Result<(), StoreError> {
     match disk.open(&path(&file_name(stream.id, stream.revision))) {
-        Ok(_) => Ok(()),
+        // Who wrote it may have ended between its name and the sync of that.
+        Ok(_) => disk
+            .sync_dir(STREAMS)
+            .map_err(StoreError::io("write a stream's file")),
         Err(_) => write(disk, stream),
     }
 }
