@@ -33,10 +33,10 @@ pub enum Fault {
 /// Which syncs do nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Skip {
-    /// The one of this number among all, from 0.
-    Number(usize),
-    /// All of one file or folder.
-    AllOf(String),
+    /// One of a file or folder: after so many more of it.
+    One(String, usize),
+    /// All of a file or folder.
+    All(String),
 }
 
 /// The disk; clones are the same disk.
@@ -51,6 +51,8 @@ struct State {
     dead: bool,
     /// What was synced, in order; folders end with a slash.
     syncs: Vec<String>,
+    /// The power goes just before the sync that would be this one of those.
+    cut_at_sync: Option<usize>,
     skipped: Option<Skip>,
     /// What it holds in all.
     capacity_bytes: u64,
@@ -91,6 +93,7 @@ impl State {
             fault: None,
             dead: false,
             syncs: Vec::new(),
+            cut_at_sync: None,
             skipped: None,
             capacity_bytes: u64::MAX,
             locked: false,
@@ -126,12 +129,22 @@ impl State {
         Ok(())
     }
 
+    /// Counts a call that syncs, a file or a folder.
+    fn sync_call(&mut self, file: bool) -> io::Result<()> {
+        self.dead |= self.cut_at_sync == Some(self.syncs.len());
+        self.call(file)
+    }
+
     /// Notes a sync; whether it is one that does nothing.
     fn skips_sync(&mut self, path: String) -> bool {
-        let skips = match &self.skipped {
-            Some(Skip::Number(number)) => *number == self.syncs.len(),
-            Some(Skip::AllOf(all)) => *all == path,
-            None => false,
+        let skips = match &mut self.skipped {
+            Some(Skip::One(of, after)) if *of == path => {
+                let skips = *after == 0;
+                *after = after.wrapping_sub(1);
+                skips
+            }
+            Some(Skip::All(of)) => *of == path,
+            _ => false,
         };
         self.syncs.push(path);
         skips
@@ -189,6 +202,12 @@ impl SimulatedDisk {
         state.fault = Some((state.calls + after, fault));
     }
 
+    /// Lets the power go just before a sync, `after` so many further ones.
+    pub fn cut_power_at_sync(&self, after: usize) {
+        let mut state = self.state();
+        state.cut_at_sync = Some(state.syncs.len() + after);
+    }
+
     /// What has been synced, in order: the paths that the files were made under, and folders with a
     /// slash at their end.
     pub fn syncs(&self) -> Vec<String> {
@@ -200,6 +219,7 @@ impl SimulatedDisk {
     pub fn skip_syncs(&self, skip: Skip) {
         self.state().skipped = Some(skip);
     }
+
     /// Leaves this much room; somebody else has taken the rest, or given it back.
     pub fn set_free_bytes(&self, bytes: u64) {
         let mut state = self.state();
@@ -338,7 +358,7 @@ impl Disk for SimulatedDisk {
 
     fn sync_dir(&self, path: &str) -> io::Result<()> {
         let mut state = self.state();
-        state.call(false)?;
+        state.sync_call(false)?;
         let path = path.trim_end_matches('/');
         if state.skips_sync(format!("{path}/")) {
             return Ok(());
@@ -436,7 +456,7 @@ impl DiskFile for SimulatedFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk.state();
         let state = &mut *state;
-        let called = state.call(true);
+        let called = state.sync_call(true);
         let path = state.files[self.id].path.clone();
         let skipped = called.is_ok() && state.skips_sync(path);
         let file = &mut state.files[self.id];
