@@ -219,7 +219,10 @@ impl StreamReader {
             let Some(fragment) = weak.upgrade() else {
                 return match stored {
                     true => self.go_on_in_store(bytes).await,
-                    false => Ok(self.miss(self.last)),
+                    false => {
+                        self.miss(self.last);
+                        Ok(None)
+                    }
                 };
             };
             match fragment.chunk(index) {
@@ -245,14 +248,13 @@ impl StreamReader {
 
     /// It was in memory alone, and the reader too slow for it. In the middle of a fragment that is
     /// the end, as there is no place for a document that would say so.
-    fn miss(&self, number: FragmentParts) -> Option<Piece> {
+    fn miss(&self, number: FragmentParts) {
         let (id, number) = (self.id.0, FragmentNumber::from_parts(number));
         tracing::warn!(
             stream = id,
             up_to = number.as_str(),
             "a GetMedia was too slow for what is kept in memory alone and missed fragments"
         );
-        None
     }
 
     /// The ring has let go of the fragment: the store has it, or it has failed.

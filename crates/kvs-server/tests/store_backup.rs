@@ -209,9 +209,7 @@ fn a_backup_follows_its_store_to_another_master_key() {
     let mut source = Source::new(1);
     let target = SimulatedDisk::new(2);
     source.backup(&target).expect("the disks work");
-    let Source { disk, store, .. } = &source;
-    drop(store.clone());
-    let disk = disk.clone();
+    let disk = source.disk.clone();
     let persisted = std::mem::take(&mut source.persisted);
     drop(source);
     let random = Arc::new(SeededRandom::new(9));

@@ -18,9 +18,10 @@ use kvs_media::mkv::{DemuxError, DemuxErrorKind, Demuxer, Event, Limits, Tag, ta
 use kvs_media::{ProducerTime, Track};
 use kvs_protocol::ack::AckError;
 
-use super::fragment::{FRAGMENT_BYTES_MAX, Refused, Rules, TRACKS_MAX, ends_fragment};
 use super::header::Header;
 use super::raw::Raw;
+use super::refused::Refused;
+use super::rules::{FRAGMENT_BYTES_MAX, Rules, TRACKS_MAX, ends_fragment};
 
 /// All that stands before the first cluster: it is stored with every fragment.
 const HEADER_BYTES_MAX: u64 = 1 << 20;

@@ -95,8 +95,8 @@ impl Deadlines {
     }
 
     /// Whether a pause from now on ends the fragment.
-    pub(super) fn pause(&mut self, ends: bool) {
-        self.pause = ends.then(|| Instant::now() + FRAGMENT_END_PAUSE);
+    pub(super) fn pause(&mut self, now: Instant, ends: bool) {
+        self.pause = ends.then(|| now + FRAGMENT_END_PAUSE);
     }
 
     pub(super) fn next(&self) -> Instant {
@@ -124,9 +124,9 @@ mod tests {
         let later = start + Duration::from_secs(20);
         deadlines.heard(later);
         assert_eq!(deadlines.next(), later + IDLE_ACK_INTERVAL);
-        deadlines.pause(true);
+        deadlines.pause(start, true);
         assert_eq!(deadlines.next(), start + FRAGMENT_END_PAUSE);
-        deadlines.pause(false);
+        deadlines.pause(start, false);
         deadlines.element(later, 1, true);
         deadlines.idle_ack = later + 2 * BODY_IDLE;
         deadlines.element(later + Duration::from_secs(1), ELEMENT_BYTES_MIN - 1, true);

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::budget::Share;
 use super::cutter::{self, Cutter, Step};
 use super::deadlines::{Deadlines, IDLE_ACK_INTERVAL, STOP_GRACE};
-use super::fragment::Refused;
+use super::refused::Refused;
 use crate::app::App;
 use crate::faults::acks::SessionFaults;
 use crate::live::{Beginning, Fragment, LiveStream, Session as Place};
@@ -249,7 +249,8 @@ impl Session {
                 let waiting = self.cutter.waiting_bytes();
                 self.waiting.set(waiting);
                 self.deadlines.element(now, len, waiting > 0 && !stepped);
-                self.deadlines.pause(self.cutter.ends_by_itself());
+                self.deadlines
+                    .pause(Instant::now(), self.cutter.ends_by_itself());
             }
             Wake::EndOfBody => {
                 while let Some(step) = self.cutter.finish()? {

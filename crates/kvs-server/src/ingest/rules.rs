@@ -7,31 +7,14 @@ use kvs_media::{Frame, ProducerTime, Track, TrackNumber};
 use kvs_protocol::ack::AckError;
 use kvs_protocol::tag;
 
+use super::refused::Refused;
+
 /// Tracks of a stream.
 pub(crate) const TRACKS_MAX: usize = 3;
 /// Cluster and metadata of a fragment: the service's 50 MB, in the larger reading of "MB".
 pub(crate) const FRAGMENT_BYTES_MAX: u64 = 50 << 20;
 /// From a fragment's first frame to its last.
 pub(crate) const FRAGMENT_LENGTH_NS_MAX: u64 = 20_000_000_000;
-
-/// Why a session cannot go on: the id for the producer, the reason for the log.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{why}")]
-pub(crate) struct Refused {
-    /// What the ERROR ack says.
-    pub(crate) id: AckError,
-    /// What was found, and where.
-    pub(crate) why: String,
-}
-
-impl Refused {
-    pub(crate) fn new(id: AckError, why: impl Into<String>) -> Self {
-        Self {
-            id,
-            why: why.into(),
-        }
-    }
-}
 
 /// What is known of the fragment that is being received.
 #[derive(Debug)]
