@@ -185,7 +185,8 @@ async fn serve(config: Config) -> ExitCode {
         return failed(&error);
     }
     while signals.next().await == Told::Reload {
-        server.reload();
+        // It says itself what came of it.
+        drop(server.reload());
     }
     tracing::info!("stopping");
     server.stop().await;

@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
@@ -20,6 +21,7 @@ use crate::connection;
 use crate::faults::wire::{Wire, reset_on_close};
 use crate::faults::{Faults, LetGo};
 use crate::live;
+use crate::lock::lock;
 use crate::metrics::Present;
 use crate::store::StoreError;
 use crate::tls::Tls;
@@ -154,6 +156,7 @@ impl Server {
             url,
             tls,
             auth,
+            reloading: Arc::default(),
             backups,
             stop,
             served,
@@ -169,6 +172,7 @@ pub struct Handle {
     url: String,
     tls: Option<Arc<Tls>>,
     auth: Arc<Auth>,
+    reloading: Arc<Mutex<()>>,
     backups: Option<BackupSocket>,
     stop: watch::Sender<bool>,
     served: JoinHandle<()>,
@@ -189,18 +193,24 @@ impl Handle {
 
     /// Reads the certificate and its key, and the credentials, again: new connections and requests
     /// go by them. A file that is unusable is an error in the log, and what was read from it before
-    /// stays in force.
-    pub fn reload(&self) {
-        for (what, reloaded) in [
-            ("the certificate", self.tls.as_ref().map(|tls| tls.reload())),
-            ("the credentials", self.auth.reload()),
-        ] {
-            match reloaded {
-                Some(Ok(())) => tracing::info!("{what}: read again"),
-                Some(Err(error)) => tracing::error!(%error, "{what}: as before"),
-                None => {}
+    /// stays in force. On a thread of its own, one time after the other: a file may lie where
+    /// reading hangs, and the server is to be stopped then as well.
+    pub fn reload(&self) -> thread::JoinHandle<()> {
+        let (tls, auth) = (self.tls.clone(), Arc::clone(&self.auth));
+        let reloading = Arc::clone(&self.reloading);
+        thread::spawn(move || {
+            let _one_at_a_time = lock(&reloading);
+            for (what, reloaded) in [
+                ("the certificate", tls.map(|tls| tls.reload())),
+                ("the credentials", auth.reload()),
+            ] {
+                match reloaded {
+                    Some(Ok(())) => tracing::info!("{what}: read again"),
+                    Some(Err(error)) => tracing::error!(%error, "{what}: as before"),
+                    None => {}
+                }
             }
-        }
+        })
     }
 
     /// Takes no more requests, gives fragments under way 4 s to end, and is gone within 5 s.

@@ -57,6 +57,9 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
     let chain = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| wrong(&files.cert, &error))?;
+    if chain.is_empty() {
+        return Err(wrong(&files.cert, &"holds no certificate in PEM form"));
+    }
     let key =
         PrivateKeyDer::from_pem_file(&files.key).map_err(|error| wrong(&files.key, &error))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))

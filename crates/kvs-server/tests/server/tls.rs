@@ -198,14 +198,20 @@ async fn a_certificate_is_exchanged_while_the_server_runs() {
     assert_eq!(shown(&server).await, certificate("server.pem"));
     // The key is still the old one's.
     put("renewed.pem", "cert.pem");
-    server.reload();
+    server.reload().join().expect("it ends");
     assert_eq!(shown(&server).await, certificate("server.pem"));
     put("renewed-key.pem", "key.pem");
-    server.reload();
+    server.reload().join().expect("it ends");
     assert_eq!(shown(&server).await, certificate("renewed.pem"));
     std::fs::write(place.path().join("cert.pem"), "damaged").expect("writable");
-    server.reload();
+    server.reload().join().expect("it ends");
     assert_eq!(shown(&server).await, certificate("renewed.pem"));
+    // A file that hangs, as one far away may, holds up nobody else.
+    let cert = place.path().join("cert.pem");
+    std::fs::remove_file(&cert).expect("it is ours");
+    let made = std::process::Command::new("mkfifo").arg(&cert).status();
+    assert!(made.is_ok_and(|made| made.success()));
+    let hangs = server.reload();
     // Whoever was connected has noticed nothing.
     let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     open.write_all(request).await.expect("writable");
@@ -213,4 +219,7 @@ async fn a_certificate_is_exchanged_while_the_server_runs() {
     let read = soon("the response", open.read_to_end(&mut back)).await;
     assert!(read.is_ok() && back.starts_with(b"HTTP/1.1 200"));
     server.stop().await;
+    assert!(!hangs.is_finished());
+    std::fs::write(&cert, "").expect("it reads");
+    hangs.join().expect("it ends");
 }
