@@ -172,6 +172,7 @@ impl ListChunks {
                 match stored.next().await {
                     Ok(Some(bytes)) => return Some(bytes),
                     Ok(None) => self.open = None,
+                    Err(StoreError::NoStream) => return None,
                     Err(error) => {
                         let number = number.clone();
                         self.fail(&error, &number);
@@ -192,6 +193,8 @@ impl ListChunks {
                     self.ready.extend([header, tags]);
                     self.open = Some((stored, number));
                 }
+                // The stream was deleted.
+                Err(StoreError::NoStream) => return None,
                 Err(error) => self.fail(&error, &number),
             }
         }

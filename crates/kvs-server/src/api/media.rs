@@ -146,7 +146,8 @@ impl Chunks {
                 Ok(Some(Piece::Missed { number })) => {
                     self.fail(&ChunkError::REQUESTED_FRAGMENT_NOT_FOUND, number);
                 }
-                Ok(None) => self.ended = true,
+                // Where the stream was deleted there is no more, as for a reader that follows.
+                Ok(None) | Err(StoreError::NoStream) => self.ended = true,
                 Err(error) => {
                     tracing::error!(%error, "a GetMedia ended early");
                     let number = self.number.unwrap_or(BEFORE_ALL);

@@ -3,7 +3,7 @@
 use kvs_protocol::{Ack, FragmentNumber};
 use kvs_server::Handle;
 
-use crate::harness::{Put, Response, create, open, start, start_to_follow, upload};
+use crate::harness::{Put, Response, create, open, post, start, start_to_follow, upload};
 use crate::movie::{self, Chunk, FRAGMENT_MS, Movie, START_MS};
 use crate::read::{earliest, get_media};
 
@@ -257,5 +257,42 @@ async fn a_fragment_that_fails_ends_the_response_without_its_last_tags() {
         1,
         "nobody begins to read it any more"
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_readers_of_a_stream_that_is_deleted_end_without_an_error() {
+    // More than the sockets take.
+    const FRAGMENTS: u64 = 8;
+    let server = start().await;
+    create(server.address(), "cam", 24).await;
+    let mut movie = Movie::new();
+    movie.frame_bytes = 1 << 20;
+    let mut body = movie.header();
+    (0..FRAGMENTS).for_each(|index| body.extend(movie.fragment(index)));
+    let acks = upload(server.address(), "cam", &body).await;
+    let numbers = acks.iter().filter_map(|ack| match ack {
+        Ack::Persisted(acked) => Some(acked.number.as_str()),
+        _ => None,
+    });
+    let numbers: Vec<_> = numbers.collect();
+    let list = serde_json::json!({ "StreamName": "cam", "Fragments": numbers }).to_string();
+    let all = r#"{"StreamName":"cam","StartSelector":{"StartSelectorType":"EARLIEST"}}"#;
+    let (address, name) = (server.address(), r#"{"StreamName":"cam"}"#);
+    let readers = [
+        open(address, "/getMedia", all).await,
+        open(address, "/getMediaForFragmentList", &list).await,
+    ];
+    let described = post(address, "/describeStream", name).await.json();
+    let arn = described["StreamInfo"]["StreamARN"].as_str().expect("text");
+    let delete = serde_json::json!({ "StreamARN": arn }).to_string();
+    assert_eq!(post(address, "/deleteStream", &delete).await.status, 200);
+    for reader in readers {
+        let read = reader.body().await.body;
+        assert!(read.len() < body.len(), "it had all before the deletion");
+        // In the middle of a fragment, too, where no parser would find it.
+        let error = b"AWS_KINESISVIDEO_ERROR_ID";
+        assert!(!read.windows(error.len()).any(|bytes| bytes == error));
+    }
     server.stop().await;
 }
