@@ -362,6 +362,13 @@ impl Check<'_> {
         for what in stream_files::check(disk, &self.shared.streams())? {
             self.violated(Invariant::Streams, what);
         }
+        let known = { self.shared.streams().into_iter() }.map(|stream| stream.id);
+        let highest = known.chain(self.snapshot.doomed()?).max();
+        let next = self.snapshot.next_stream()?;
+        if highest.is_some_and(|highest| next <= u64::from(highest.0)) {
+            let what = format!("the next stream would get an id that is taken, {next}");
+            self.violated(Invariant::Streams, what);
+        }
         for file in keys::names(disk)? {
             if keys::stream_of(&file).is_none_or(|id| self.shared.stream(id).is_err()) {
                 self.violated(

@@ -18,15 +18,9 @@ struct Broken {
     rows: Vec<Row>,
 }
 
-/// A sound store with one stream of three fragments.
-async fn sound() -> Broken {
-    let disk = Arc::new(MemoryDisk::new());
-    let clock = Arc::new(SimulatedClock::new(NOW_MS));
-    let random = Arc::new(SeededRandom::new(1));
-    let config = StoreConfig::in_memory();
-    let store = Store::open_on(&config, disk.clone(), clock, random).expect("it is new");
-    let new = NewStream {
-        name: "cam".parse().expect("it is a name"),
+fn new_stream(name: &str) -> NewStream {
+    NewStream {
+        name: name.parse().expect("it is a name"),
         version: "first".parse().expect("it is a version"),
         retention_hours: 1,
         device_name: None,
@@ -34,8 +28,20 @@ async fn sound() -> Broken {
         kms_key_id: None,
         storage_tier: kvs_protocol::api::StorageTier::Hot,
         tags: Default::default(),
-    };
-    let stream = store.create_stream(new).expect("it is new").id;
+    }
+}
+
+/// A sound store with one stream of three fragments.
+async fn sound() -> Broken {
+    let disk = Arc::new(MemoryDisk::new());
+    let clock = Arc::new(SimulatedClock::new(NOW_MS));
+    let random = Arc::new(SeededRandom::new(1));
+    let config = StoreConfig::in_memory();
+    let store = Store::open_on(&config, disk.clone(), clock, random).expect("it is new");
+    let stream = store
+        .create_stream(new_stream("cam"))
+        .expect("it is new")
+        .id;
     for _ in 0..3 {
         let number = store.begin_fragment(stream, NOW_MS).expect("it exists");
         let new = NewFragment {
@@ -246,6 +252,23 @@ async fn every_row_has_a_stream() {
         broken.named(),
         [vec![Invariant::Streams], vec![Invariant::Streams]]
     );
+}
+
+#[tokio::test]
+async fn a_stream_is_not_made_in_the_place_of_another() {
+    let broken = sound().await;
+    broken.change(|changes| changes.set_next_stream(u64::from(broken.stream.0)));
+    assert_eq!(broken.named(), [[Invariant::Streams]; 2]);
+    let created = broken.store.create_stream(new_stream("second"));
+    let error = created.expect_err("its id is taken").to_string();
+    assert!(error.contains("rebuild-index"), "{error}");
+    let mut reader = {
+        broken
+            .store
+            .read(broken.stream, broken.rows[0].facts.number)
+    }
+    .expect("the key is the first stream's still");
+    while reader.next_chunk().expect("it opens").is_some() {}
 }
 
 #[tokio::test]

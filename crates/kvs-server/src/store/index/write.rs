@@ -11,6 +11,7 @@ use super::{
     CHECKPOINT_BLOCK, CHECKPOINT_SEGMENT, DOOMED, FREE, MASTER_KEY_MARK, NEXT_STREAM, RESERVED,
     SEGMENTS, SINGLE, STREAMS, TRUSTED_MS,
 };
+use crate::store::damage::damaged;
 use crate::store::error::StoreError;
 use crate::store::segments::Place;
 use crate::store::stream::{Stream, StreamId};
@@ -121,6 +122,11 @@ impl<'t> Changes<'t> {
         let id = table.get(NEXT_STREAM)?.map_or(1, |id| id.value());
         table.insert(NEXT_STREAM, id + 1)?;
         let id = u32::try_from(id).map_err(|_| StoreError::Index("no stream ids left".into()))?;
+        let exists = self.transaction.open_table(STREAMS)?.get(id)?.is_some();
+        if exists || self.transaction.open_table(DOOMED)?.get(id)?.is_some() {
+            // Its key would take the place of the other's, and nothing of that be read again.
+            return Err(damaged());
+        }
         Ok(StreamId(id))
     }
 
