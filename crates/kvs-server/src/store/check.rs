@@ -32,7 +32,7 @@ pub enum Invariant {
     Orders = 5,
     /// Every stream has its key, every key its stream.
     Keys = 6,
-    /// Every row belongs to a stream, and every stream has its file.
+    /// Every row belongs to a stream, every stream has its file, and the next one gets a new id.
     Streams = 7,
 }
 
@@ -86,10 +86,14 @@ pub fn check(
     let config = StoreConfig {
         master_key,
         expiry: Expiry::Never,
+        verify_index: true,
         ..StoreConfig::on_disk(data)
     };
-    let store = Store::open(&config, Arc::new(SystemClock::new()))?;
-    damage::caught(|| invariants(&store.0.shared, full))
+    // A damaged index may make redb panic also when it is closed.
+    damage::caught(|| {
+        let store = Store::open(&config, Arc::new(SystemClock::new()))?;
+        invariants(&store.0.shared, full)
+    })
 }
 
 pub(super) fn invariants(shared: &Shared, full: bool) -> Result<Checked, StoreError> {

@@ -13,6 +13,8 @@ use std::fmt;
 
 /// A forward step that is larger may be a mistake, which would cost recordings.
 const STEP_MS_MAX: i128 = 3_600_000;
+/// A time that an earlier process trusted counts so far behind the newest fragment.
+const RESUMED_MS_MAX: u64 = 3_600_000;
 /// Who sets a clock makes the kernel call it unsynchronised. One that is called synchronised so
 /// long after a step has agreed with a time server since.
 const SETTLED_MS: u64 = 30_000;
@@ -90,10 +92,12 @@ impl ClockRule {
         }
     }
 
-    /// Goes on from what an earlier process trusted, until this one trusts its clock.
-    pub(super) fn resume(&mut self, trusted_ms: u64) {
+    /// Goes on from what an earlier process trusted, until this one trusts its clock. Of that no
+    /// more counts than an hour behind the newest fragment: one damaged bit in the index would else
+    /// expire everything.
+    pub(super) fn resume(&mut self, trusted_ms: u64, newest_ms: u64) {
         if self.offset_ms.is_none() {
-            self.expiry_ms = trusted_ms;
+            self.expiry_ms = trusted_ms.min(newest_ms.saturating_add(RESUMED_MS_MAX));
         }
     }
 
@@ -217,7 +221,7 @@ mod tests {
     #[test]
     fn a_clock_that_nobody_set_is_trusted_only_when_told() {
         let mut rule = ClockRule::new(false);
-        rule.resume(7);
+        rule.resume(7, NOW_MS);
         assert_eq!(look(&mut rule, NOW_MS, 0, false), 7);
         assert_eq!(rule.doubt(), Some(ClockDoubt::Unsynchronized));
         assert_eq!(look(&mut rule, NOW_MS, 0, true), NOW_MS);
@@ -227,10 +231,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_trusted_before_is_not_far_behind_the_newest_fragment() {
+        let mut rule = ClockRule::new(false);
+        rule.resume(NOW_MS | 1 << 47, NOW_MS);
+        assert_eq!(look(&mut rule, 0, 0, false), NOW_MS + HOUR_MS);
+    }
+
+    #[test]
     fn a_box_that_boots_in_1970_expires_nothing_until_its_new_time_is_synchronised() {
         for confirmed in [false, true] {
             let mut rule = ClockRule::new(confirmed);
-            rule.resume(NOW_MS);
+            rule.resume(NOW_MS, NOW_MS);
             assert!(look(&mut rule, 1000, 0, false) <= NOW_MS);
             let later = NOW_MS + 900 * HOUR_MS;
             assert!(look(&mut rule, later, 5, false) <= NOW_MS);

@@ -43,6 +43,8 @@ pub struct StoreConfig {
     pub reserve_bytes: u64,
     /// Whether and when fragments expire.
     pub expiry: Expiry,
+    /// Whether a start reads and verifies the whole index first.
+    pub verify_index: bool,
     /// The size of a segment, which a single record may not exceed.
     pub segment_bytes: u64,
 }
@@ -57,6 +59,7 @@ impl StoreConfig {
             free_bytes_min: FREE_BYTES_MIN,
             reserve_bytes: RESERVE_BYTES,
             expiry: Expiry::Synchronized,
+            verify_index: false,
             segment_bytes: SEGMENT_BYTES,
         }
     }
@@ -89,6 +92,7 @@ impl StoreConfig {
             free_bytes_min: 0,
             reserve_bytes: 0,
             expiry: Expiry::Synchronized,
+            verify_index: false,
             segment_bytes: MEMORY_SEGMENT_BYTES.max(super::fragment::RECORD_BYTES_MAX),
         }
     }

@@ -78,6 +78,9 @@ impl Engine {
             broken: false,
         };
         engine.release_reserve(true);
+        if config.verify_index {
+            Index::verify(engine.shared.disk.as_ref(), INDEX_FILE)?;
+        }
         engine.open_index()?;
         Ok(engine)
     }
@@ -97,7 +100,8 @@ impl Engine {
         self.shared.groups.set_stored(self.live.sum());
         self.doomed = snapshot.doomed()?;
         self.sweep = Sweep::default();
-        self.shared.trust.resume(snapshot.trusted_ms()?);
+        let newest_ms = self.shared.newest_ms();
+        self.shared.trust.resume(snapshot.trusted_ms()?, newest_ms);
         self.dirty = false;
         self.broken = false;
         Ok(())

@@ -234,6 +234,14 @@ impl Shared {
         self.trust.expiry_ms(self.clock.as_ref())
     }
 
+    /// The server time of the newest fragment of all streams, 0 where there is none.
+    pub(super) fn newest_ms(&self) -> u64 {
+        let streams = read(&self.streams);
+        let newest = streams.by_id.values();
+        let newest = newest.map(|stream| lock(&stream.numbers).server_ms);
+        newest.max().unwrap_or(0)
+    }
+
     /// Since when a stream's fragments are retained.
     pub(super) fn floor_ms(&self, stream: StreamId) -> u64 {
         let live = self.stream(stream).ok();

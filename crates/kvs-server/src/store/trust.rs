@@ -22,9 +22,9 @@ impl Trust {
     }
 
     /// See [`ClockRule::resume`].
-    pub(super) fn resume(&self, trusted_ms: u64) {
+    pub(super) fn resume(&self, trusted_ms: u64, newest_ms: u64) {
         if let Some(rule) = &self.0 {
-            lock(rule).resume(trusted_ms);
+            lock(rule).resume(trusted_ms, newest_ms);
         }
     }
 

@@ -7,11 +7,12 @@ mod unproven;
 mod usage;
 mod write;
 
+use std::fmt;
 use std::sync::Arc;
 
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 
-use super::damage::damaged;
+use super::damage::{self, damaged};
 use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
 use backend::Backend;
@@ -85,14 +86,25 @@ impl Index {
         if file.len().map_err(&opening)? == 0 {
             return Err(damaged());
         }
-        let index = Self::in_file(file).map_err(|error| {
-            let hint = "if index.redb is damaged, kvs-server rebuild-index makes it again";
-            StoreError::Index(format!("{error} ({hint})"))
-        })?;
+        let index = Self::in_file(file).map_err(|error| with_hint(&error))?;
         if index.0.begin_read()?.list_tables()?.next().is_none() {
             return Err(damaged());
         }
         Ok(index)
+    }
+
+    /// Reads every page of an index that nobody uses and compares it with its checksum, which an
+    /// open does not.
+    pub(super) fn verify(disk: &dyn Disk, path: &str) -> Result<(), StoreError> {
+        let file = disk.open(path).map_err(StoreError::io("open the index"))?;
+        damage::caught(|| {
+            let mut builder = Database::builder();
+            builder.set_cache_size(CACHE_BYTES);
+            builder.set_check_integrity_on_open(true);
+            let opened = builder.create_with_backend(Backend::new(file));
+            let closed = opened.and_then(Database::close);
+            closed.map_err(|error| with_hint(&error))
+        })
     }
 
     fn in_file(file: Arc<dyn DiskFile>) -> Result<Self, StoreError> {
@@ -133,6 +145,12 @@ impl Index {
         transaction.commit()?;
         Ok(done)
     }
+}
+
+/// What an index that cannot be opened is told of with.
+fn with_hint(error: &dyn fmt::Display) -> StoreError {
+    let hint = "if index.redb is damaged, kvs-server rebuild-index makes it again";
+    StoreError::Index(format!("{error} ({hint})"))
 }
 
 macro_rules! index_errors {
