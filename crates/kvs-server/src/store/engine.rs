@@ -12,7 +12,7 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 
 use super::config::StoreConfig;
-use super::error::StoreError;
+use super::error::{StoreError, no_room_known};
 use super::format::INDEX_FILE;
 use super::index::{Changes, Index, Row};
 use super::reclaim::Reclaim;
@@ -251,23 +251,23 @@ impl Engine {
         if appends.is_empty() {
             return appends;
         }
-        let free = self.shared.disk.free_bytes();
-        let full = free.is_ok_and(|free| free < self.free_bytes_min);
-        if full {
-            // A backup begins again; a fragment does not.
-            self.shared.holds.break_all();
-        }
+        let refused = match self.shared.disk.free_bytes() {
+            Ok(free) if free < self.free_bytes_min => {
+                // A backup begins again; a fragment does not.
+                self.shared.holds.break_all();
+                Some(StoreError::DiskFull)
+            }
+            Ok(_) => None,
+            // Where nobody can say how much room there is, nobody would find the fragment.
+            Err(error) => Some(no_room_known(error)),
+        };
         let admit = |append: Append| {
-            let refused = if full {
-                StoreError::DiskFull
-            } else if self
-                .shared
-                .stream(append.record.header.facts.stream)
-                .is_err()
-            {
-                StoreError::NoStream
-            } else {
-                return Some(append);
+            let refused = match &refused {
+                Some(refused) => refused.again(),
+                None => match self.shared.stream(append.record.header.facts.stream) {
+                    Ok(_) => return Some(append),
+                    Err(refused) => refused,
+                },
             };
             drop(append.done.send(Err(refused)));
             None

@@ -180,3 +180,8 @@ impl From<StoreError> for ApiError {
         }
     }
 }
+
+/// The disk does not say how much room it has.
+pub(super) fn no_room_known(error: io::Error) -> StoreError {
+    StoreError::io("ask for the disk's room")(error)
+}

@@ -73,6 +73,7 @@ pub use check::{Checked, Invariant, Violation, check};
 pub use clock_rule::ClockDoubt;
 pub use config::{Expiry, MEMORY_BYTES_MAX, SEGMENT_BYTES, StoreConfig};
 pub use error::StoreError;
+use error::no_room_known;
 pub use fragment::{FragmentInfo, NewFragment, Page, Query, RECORD_BYTES_MAX, TimeOrigin};
 pub use measures::Usage;
 pub use progress::Progress;
@@ -372,7 +373,7 @@ impl Store {
         }
         shared.health.check(shared.clock.monotonic_ms())?;
         let free = shared.disk.free_bytes();
-        if free.map_err(StoreError::io("ask for the disk's room"))? < self.0.free_bytes_min {
+        if free.map_err(no_room_known)? < self.0.free_bytes_min {
             return Err(StoreError::DiskFull);
         }
         Ok(())

@@ -43,6 +43,37 @@ async fn it_says_why_nothing_is_stored_and_when_that_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_data_folder_that_is_gone_takes_nothing() {
+    let place = tempfile::tempdir().expect("a folder");
+    let (data, aside) = (place.path().join("data"), place.path().join("aside"));
+    let config = Config {
+        data: Some(data.clone()),
+        ..Config::default()
+    };
+    let server = Server::start(config).await.expect("a new folder");
+    create(server.address(), "cam", 24).await;
+    let upload = async || short(&upload(server.address(), "cam", &movie::body(1)).await);
+    assert_eq!(upload().await, "B1 R1 P1");
+    // As an unmounted volume: what is open can be written still.
+    std::fs::rename(&data, &aside).expect("it is there");
+    assert_eq!(upload().await, "B1 R1 E5001@1");
+    assert_eq!(healthz(&server).await.status, 503);
+    std::fs::create_dir(&data).expect("nothing is there");
+    assert_eq!(upload().await, "B1 R1 E5001@1");
+    let red = healthz(&server).await;
+    let said = String::from_utf8(red.body).expect("text");
+    assert!(
+        red.status == 503 && said.contains("another folder"),
+        "{said}"
+    );
+    std::fs::remove_dir(&data).expect("it is empty");
+    std::fs::rename(&aside, &data).expect("it is there");
+    assert_eq!(upload().await, "B1 R1 P1");
+    assert_eq!(healthz(&server).await.status, 200);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_without_its_key_is_refused_and_the_others_go_on() {
     let data = tempfile::tempdir().expect("a folder");
     let config = Config {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,20 +15,37 @@ use super::{Disk, DiskFile, DiskLock};
 #[derive(Debug)]
 pub struct RealDisk {
     root: PathBuf,
+    /// Its device and inode.
+    id: (u64, u64),
 }
 
 impl RealDisk {
     /// The folder `root`, made if it does not exist.
     pub fn new(root: &Path) -> io::Result<Self> {
+        let existed = |path: &&Path| path.as_os_str().is_empty() || path.exists();
+        let made: Vec<_> = root.ancestors().take_while(|path| !existed(path)).collect();
         make_private_dir(root)?;
+        for path in made {
+            // Its name is as durable as what will lie in it.
+            let parent = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
         Ok(Self {
             root: root.to_owned(),
+            id: id(root)?,
         })
     }
 
     fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
+}
+
+fn id(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 fn make_private_dir(path: &Path) -> io::Result<()> {
@@ -74,6 +91,10 @@ impl Disk for RealDisk {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
+        // A volume that was unmounted takes what is written to open files, and nobody finds it.
+        if id(&self.root)? != self.id {
+            return Err(io::Error::other("another folder has taken its place"));
+        }
         let room = rustix::fs::statvfs(&self.root)?;
         Ok(room.f_bavail.saturating_mul(room.f_frsize))
     }
