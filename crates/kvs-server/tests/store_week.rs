@@ -21,6 +21,7 @@ const HOUR_MS: u64 = 3_600_000;
 const STEP_MS: u64 = HOUR_MS / 2;
 const STEPS: u64 = 7 * 24 * 2;
 const STREAMS: usize = 20;
+const TURNS_MAX: usize = 20_000;
 const RETENTION_HOURS: [u32; 6] = [1, 3, 12, 24, 48, 100];
 
 /// What is the matter with the clock, for how many steps yet.
@@ -111,6 +112,22 @@ impl Week {
         stream.retention_hours = hours;
         self.store.update_stream(stream).expect("nobody else does");
         self.streams.get_mut(&id).expect("it exists").0 = hours;
+        self.forget();
+        self.wait_until_swept(id);
+    }
+
+    /// What a lowered retention takes goes at once, and does not come back with an earlier clock.
+    fn wait_until_swept(&self, id: StreamId) {
+        let kept = self.streams[&id].1.len() as u64;
+        let left = || {
+            let usage = self.store.usage().expect("the index works");
+            usage.get(&id).map_or(0, |usage| usage.fragments)
+        };
+        let swept = (0..TURNS_MAX).any(|_| {
+            self.store.checkpoint().expect("the disk works");
+            left() <= kept
+        });
+        assert!(swept, "{} are left, and {kept} retained", left());
     }
 
     /// The clock goes wrong, or right again.
@@ -204,7 +221,6 @@ impl Week {
             assert!(used.bytes >= stored.iter().map(|(_, bytes)| bytes).sum());
             assert!(found == expected, "step {step}, {:?}", self.trouble);
         }
-        const TURNS_MAX: usize = 20_000;
         let mut used = 0_u64;
         for _ in 0..TURNS_MAX {
             used = self.disk.allocated_bytes("");

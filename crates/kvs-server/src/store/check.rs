@@ -197,7 +197,9 @@ impl Check<'_> {
                     Invariant::Streams,
                     format!("{}: no such stream", name(&row)),
                 ));
-            } else if let Some(what) = self.record(&row) {
+            } else if let Some(what) = self.record(&row)
+                && self.is_there_still(&row)?
+            {
                 found.push((Invariant::Whole, what));
             }
             if let Some(before) = newest.insert(row.facts.stream, row)
@@ -225,6 +227,11 @@ impl Check<'_> {
                 "the streams' usage is not that of their rows",
             );
         }
+        self.freed(&mut used)
+    }
+
+    /// What is to be given back is not in use.
+    fn freed(&mut self, used: &mut Used) -> Result<(), StoreError> {
         for (place, blocks) in self.snapshot.free()? {
             if used.mark(place, blocks) {
                 let Place { segment, block } = place;
@@ -233,6 +240,12 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the row has not expired meanwhile, in a store that is in use.
+    fn is_there_still(&self, row: &Row) -> Result<bool, StoreError> {
+        let (stream, number) = (row.facts.stream, row.facts.number);
+        Ok(self.shared.snapshot()?.row(stream, number)?.is_some())
     }
 
     /// What is wrong with the record that a row points at.
