@@ -211,6 +211,10 @@ impl App {
         let app = Arc::clone(self);
         ask(&self.store, move |store| {
             let deleted = store.delete_stream(id);
+            if deleted.is_err() {
+                // It may have been committed all the same: the next turn opens the index again.
+                store.checkpoint()?;
+            }
             // It may be gone although its key could not be destroyed yet.
             if store.stream_by_id(id).is_none() {
                 app.live.remove(id);

@@ -72,7 +72,8 @@ fn update(engine: &mut Engine, mut stream: Stream) -> Result<Arc<Stream>, StoreE
         return Err(StoreError::Changed);
     }
     stream.revision = old.revision.wrapping_add(1);
-    stream_files::write(engine.shared.disk.as_ref(), &stream)?;
+    let written = stream_files::write(engine.shared.disk.as_ref(), &stream);
+    written.inspect_err(|error| engine.left_files(error))?;
     let changed = engine.change_now(|changes| changes.put_stream(&stream));
     changed.inspect_err(|error| engine.fail(error))?;
     let info = Arc::new(stream);
@@ -80,7 +81,8 @@ fn update(engine: &mut Engine, mut stream: Stream) -> Result<Arc<Stream>, StoreE
     if info.retention_hours < old.retention_hours {
         engine.lowered(info.id);
     }
-    stream_files::remove(engine.shared.disk.as_ref(), old.id, old.revision);
+    let removed = stream_files::remove(engine.shared.disk.as_ref(), old.id, old.revision);
+    removed.unwrap_or_else(|error| engine.left_files(&error));
     Ok(info)
 }
 
@@ -95,8 +97,11 @@ fn delete(engine: &mut Engine, stream: StreamId) -> Result<(), StoreError> {
     let disk = shared.disk.as_ref();
     let begun = stream_files::begin_deletion(disk, &info);
     // Whatever is wrong with the file, the key goes.
-    keys::destroy(disk, stream)?;
-    begun?;
-    stream_files::end_deletion(disk, stream);
+    let destroyed = keys::destroy(disk, stream);
+    destroyed
+        .and(begun)
+        .inspect_err(|error| engine.left_files(error))?;
+    let ended = stream_files::end_deletion(disk, stream);
+    ended.unwrap_or_else(|error| engine.left_files(&error));
     Ok(())
 }

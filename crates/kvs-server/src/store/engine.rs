@@ -7,6 +7,7 @@ mod live;
 mod sweep;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
@@ -21,7 +22,7 @@ use super::segments::{self, Place, Tail};
 use super::state::Shared;
 use super::stream::StreamId;
 use super::writer::{Append, Group, Reserve};
-use super::{acts, damage, master, recovery, rotate};
+use super::{acts, damage, keys, master, recovery, rotate, stream_files};
 use evict::Eviction;
 use given_back::GivenBack;
 use live::Live;
@@ -53,6 +54,8 @@ pub(super) struct Engine {
     /// When the last checkpoint was made, and whether it is the truth still.
     checkpoint_ms: u64,
     dirty: bool,
+    /// Keys or streams' files may be left of a change.
+    unsettled: bool,
     /// The index has failed and has to be opened again.
     broken: bool,
 }
@@ -75,6 +78,7 @@ impl Engine {
             sweep: Sweep::default(),
             reclaimer: None,
             dirty: false,
+            unsettled: false,
             broken: false,
         };
         engine.release_reserve(true);
@@ -94,6 +98,7 @@ impl Engine {
         self.shared.load_streams()?;
         master::remember(&self.shared)?;
         let next = recovery::recover(&self.shared)?;
+        self.settle_files()?;
         let snapshot = self.shared.snapshot()?;
         self.tail = Tail::new(self.segment_bytes, next);
         self.live = Live::new(snapshot.segments()?);
@@ -105,6 +110,14 @@ impl Engine {
         self.dirty = false;
         self.broken = false;
         Ok(())
+    }
+
+    /// Makes keys and streams' files those of the streams.
+    fn settle_files(&self) -> Result<(), StoreError> {
+        let (shared, disk) = (&self.shared, self.shared.disk.as_ref());
+        keys::destroy_orphans(disk, |stream| shared.stream(stream).is_ok())?;
+        let streams = shared.streams();
+        stream_files::settle(disk, streams.iter().map(Arc::as_ref))
     }
 
     /// Takes the reclaimer, and gives it what an earlier process did not come to.
@@ -157,6 +170,12 @@ impl Engine {
         if group.appends.is_empty() && self.shared.health.has_failed() {
             self.probe();
         }
+        if self.unsettled {
+            match self.settle_files() {
+                Ok(()) => self.unsettled = false,
+                Err(error) => self.left_files(&error),
+            }
+        }
         let Group {
             appends,
             reserves,
@@ -177,7 +196,7 @@ impl Engine {
         let rows: Vec<Row> = rows
             .map(|(a, place)| Row::new(&a.record.header, place))
             .collect();
-        match self.commit(&rows, &reserves, abandoned) {
+        let failed = match self.commit(&rows, &reserves, abandoned) {
             Ok(()) => {
                 if !rows.is_empty() {
                     self.shared.health.succeeded();
@@ -190,15 +209,20 @@ impl Engine {
                     .for_each(|append| drop(append.done.send(Ok(()))));
                 let replies = reserves.into_iter().filter_map(|reserve| reserve.reply);
                 replies.for_each(|reply| drop(reply.send(Ok(()))));
+                None
             }
             Err(error) => {
                 self.fail(&error);
                 refuse_appends(appends, &error);
                 refuse_reserves(reserves, &error);
+                Some(error)
             }
-        }
+        };
         if let Some(act) = act {
-            acts::perform(self, act);
+            match failed {
+                None => acts::perform(self, act),
+                Some(error) => acts::refuse(act, &error),
+            }
         }
         self.make_reserve();
     }
@@ -340,6 +364,12 @@ impl Engine {
     /// The rows of a deleted stream are to go, a batch with each group.
     pub(super) fn doom(&mut self, stream: StreamId) {
         self.doomed.push(stream);
+    }
+
+    /// Files that a change should have taken away are left: they go with a later group.
+    pub(super) fn left_files(&mut self, error: &dyn fmt::Display) {
+        tracing::debug!(%error, "files of a stream are left for now");
+        self.unsettled = true;
     }
 
     /// A stream keeps its fragments for less time than before.

@@ -149,9 +149,6 @@ impl Store {
         shared.trust = Trust::new(config.expiry);
         let shared = Arc::new(shared);
         let mut engine = damage::caught(|| Engine::open(Arc::clone(&shared), config))?;
-        keys::destroy_orphans(shared.disk.as_ref(), |stream| shared.stream(stream).is_ok())?;
-        let streams = shared.streams();
-        stream_files::settle(shared.disk.as_ref(), streams.iter().map(Arc::as_ref))?;
         let (commands, queue) = mpsc::channel();
         let (work, to_reclaim) = mpsc::channel();
         let reclaimer = {

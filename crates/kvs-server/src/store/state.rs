@@ -158,7 +158,11 @@ impl Shared {
         let mut loaded = Streams::default();
         for stream in snapshot.streams()? {
             let live = match self.stream(stream.id) {
-                Ok(live) => live,
+                Ok(live) => {
+                    // A change of it may have been committed although it failed.
+                    live.set_info(Arc::new(stream));
+                    live
+                }
                 Err(_) => self.load_stream(&snapshot, stream)?,
             };
             loaded.insert(live);

@@ -75,12 +75,9 @@ pub(super) fn write_or_keep(disk: &dyn Disk, stream: &Stream) -> Result<(), Stor
     }
 }
 
-/// Takes the file away that a stream had before it was changed. Where that fails, the next start
-/// does it.
-pub(super) fn remove(disk: &dyn Disk, id: StreamId, revision: u32) {
-    if let Err(error) = disk::unlink_if_there(disk, &path(&file_name(id, revision))) {
-        tracing::debug!(%error, "an old file of a stream stays until the next start");
-    }
+/// Takes the file away that a stream had before it was changed.
+pub(super) fn remove(disk: &dyn Disk, id: StreamId, revision: u32) -> io::Result<()> {
+    disk::unlink_if_there(disk, &path(&file_name(id, revision)))
 }
 
 /// Says durably that the stream is being deleted: from here it does not come back, also where the
@@ -96,10 +93,8 @@ pub(super) fn begin_deletion(disk: &dyn Disk, stream: &Stream) -> Result<(), Sto
 }
 
 /// The stream's key is gone, and with it the need to know that it was deleted.
-pub(super) fn end_deletion(disk: &dyn Disk, id: StreamId) {
-    if let Err(error) = disk::unlink_if_there(disk, &deleted_path(id)) {
-        tracing::debug!(%error, "the file of a deleted stream stays until the next start");
-    }
+pub(super) fn end_deletion(disk: &dyn Disk, id: StreamId) -> io::Result<()> {
+    disk::unlink_if_there(disk, &deleted_path(id))
 }
 
 fn deleted_path(id: StreamId) -> String {
