@@ -1,10 +1,10 @@
-//! AWS's quotas, for whoever wants to be held to them: how often an operation may be called, and
-//! how many streams there may be.
+//! AWS's quotas, for whoever wants to be held to them: how often an operation may be called, how
+//! many of its responses may be open, and how many streams there may be.
 //!
 //! A rate is a bucket that holds the calls of one second and fills up again in one.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use kvs_protocol::api::Operation;
 use kvs_protocol::{ApiError, ErrorKind};
@@ -19,12 +19,34 @@ const BUCKETS_MAX: usize = 10_000;
 /// A call, in the unit of a bucket: so much flows in each millisecond for each call a second.
 const CALL: u64 = 1000;
 
-/// What has been called of late.
+/// What has been called of late, and what is open.
 #[derive(Debug, Default)]
-pub(crate) struct Quotas(Mutex<HashMap<Resource, Bucket>>);
+pub(crate) struct Quotas {
+    buckets: Mutex<HashMap<Resource, Bucket>>,
+    open: Arc<Mutex<HashMap<Resource, usize>>>,
+}
 
 /// An operation on a stream, or on the whole account.
 type Resource = (Operation, Option<String>);
+
+/// A response that is open; dropped with it.
+#[derive(Debug)]
+pub(crate) struct OpenResponse {
+    open: Arc<Mutex<HashMap<Resource, usize>>>,
+    resource: Resource,
+}
+
+impl Drop for OpenResponse {
+    fn drop(&mut self) {
+        let mut open = lock(&self.open);
+        if let Some(count) = open.get_mut(&self.resource) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.resource);
+            }
+        }
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
@@ -51,7 +73,7 @@ impl Quotas {
         now_ms: u64,
     ) -> Result<(), ApiError> {
         let rates = rates(operation);
-        let mut buckets = lock(&self.0);
+        let mut buckets = lock(&self.buckets);
         if buckets.len() > BUCKETS_MAX {
             buckets.retain(|_, bucket| !bucket.is_full(now_ms));
         }
@@ -67,6 +89,30 @@ impl Quotas {
             }
         }
         Ok(())
+    }
+
+    /// Counts a response that is to be sent.
+    ///
+    /// # Errors
+    /// There are as many as may be.
+    pub(crate) fn open(
+        &self,
+        operation: Operation,
+        stream: &str,
+    ) -> Result<OpenResponse, ApiError> {
+        let resource = (operation, Some(stream.to_owned()));
+        let mut open = lock(&self.open);
+        let count = open.entry(resource.clone()).or_default();
+        let (max, error) = responses(operation);
+        if *count >= max {
+            let message = format!("Limit exceeded on number of connections for {operation:?} API.");
+            return Err(ApiError::new(error, message));
+        }
+        *count += 1;
+        Ok(OpenResponse {
+            open: Arc::clone(&self.open),
+            resource,
+        })
     }
 }
 
@@ -122,6 +168,16 @@ fn rates(operation: Operation) -> Rates {
     Rates { account, stream }
 }
 
+/// How many responses of an operation a stream may have open, and what one more is refused with.
+fn responses(operation: Operation) -> (usize, ErrorKind) {
+    match operation {
+        Operation::GetMedia => (3, ErrorKind::ConnectionLimitExceeded),
+        // Its model has no ConnectionLimitExceededException.
+        Operation::GetMediaForFragmentList => (5, ErrorKind::ClientLimitExceeded),
+        _ => (usize::MAX, ErrorKind::ClientLimitExceeded),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +214,6 @@ mod tests {
             let name = format!("cam-{n}");
             assert_eq!(quotas.take(Operation::GetMedia, Some(&name), n), Ok(()));
         }
-        assert!(lock(&quotas.0).len() <= BUCKETS_MAX + 1);
+        assert!(lock(&quotas.buckets).len() <= BUCKETS_MAX + 1);
     }
 }

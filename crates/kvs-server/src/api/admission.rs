@@ -5,6 +5,7 @@ use kvs_protocol::{ApiError, ErrorKind, StreamName};
 
 use crate::app::App;
 use crate::auth::{Action, Caller};
+use crate::quotas::OpenResponse;
 
 impl App {
     /// Refuses an operation that the caller may not do. To be asked before the stream is looked up:
@@ -17,6 +18,19 @@ impl App {
     ) -> Result<(), ApiError> {
         caller.authorize_any(enough(operation), Some(stream.as_str()), denial(operation))?;
         self.count(operation, Some(stream))
+    }
+
+    /// Refuses a response where as many are open as AWS's quotas let be; `None` where nobody is held
+    /// to them.
+    pub(crate) fn open_response(
+        &self,
+        operation: Operation,
+        stream: &StreamName,
+    ) -> Result<Option<OpenResponse>, ApiError> {
+        let quotas = self.quotas();
+        quotas
+            .map(|quotas| quotas.open(operation, stream.as_str()))
+            .transpose()
     }
 
     /// Refuses what is called too often, where callers are held to AWS's quotas.

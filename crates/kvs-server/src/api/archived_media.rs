@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use kvs_protocol::api::{
     FragmentSelector, GetMediaForFragmentList, ListFragments, ListedFragment, ListedFragments,
+    Operation,
 };
 use kvs_protocol::{ApiError, ErrorKind, FragmentNumber, Timestamp};
 
@@ -18,8 +19,8 @@ use super::media::time_origin;
 use super::reply::{Refusal, json, media};
 use super::{chunk, page_token};
 use crate::app::App;
-use crate::auth::Action;
 use crate::metrics::Present;
+use crate::quotas::OpenResponse;
 use crate::store::{FragmentInfo, Query, Store, StoreError, StreamId};
 use crate::stored::{StoredFragment, ask};
 
@@ -29,8 +30,11 @@ pub(crate) async fn list_fragments(
     call: Call,
 ) -> Result<Response, Refusal> {
     let request = ListFragments::parse(&call.body)?;
-    call.caller
-        .authorize(Action::Read, Some(request.stream.name().as_str()))?;
+    app.admit(
+        &call.caller,
+        Operation::ListFragments,
+        request.stream.name(),
+    )?;
     let stream = app.stream(&request.stream)?;
     // One more than the page, which tells whether there is another.
     let limit = request.max_results + 1;
@@ -94,8 +98,8 @@ pub(crate) async fn get_media_for_fragment_list(
     call: Call,
 ) -> Result<Response, Refusal> {
     let request = GetMediaForFragmentList::parse(&call.body)?;
-    call.caller
-        .authorize(Action::Read, Some(request.stream.name().as_str()))?;
+    let operation = Operation::GetMediaForFragmentList;
+    app.admit(&call.caller, operation, request.stream.name())?;
     let stream = app.stream(&request.stream)?;
     if stream.retention_hours == 0 {
         // The model of this operation has no NoDataRetentionException.
@@ -127,6 +131,7 @@ pub(crate) async fn get_media_for_fragment_list(
         return Err(ApiError::invalid_argument(message).into());
     }
     let chunks = ListChunks {
+        _open: app.open_response(operation, request.stream.name())?,
         _present: Present::among(&app.metrics().readers),
         store: app.store().clone(),
         id,
@@ -160,6 +165,7 @@ struct ListChunks {
     ready: VecDeque<Bytes>,
     open: Option<(StoredFragment, FragmentNumber)>,
     _present: Present,
+    _open: Option<OpenResponse>,
 }
 
 impl ListChunks {

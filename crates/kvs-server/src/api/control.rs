@@ -29,7 +29,7 @@ pub(crate) async fn create_stream(
 ) -> Result<Response, Refusal> {
     let request = CreateStream::parse(&call.body)?;
     app.admit(&call.caller, Operation::CreateStream, &request.stream_name)?;
-    if app.quotas().is_some() && app.store().streams().len() >= STREAMS_MAX {
+    if app.quotas().is_some() && app.store().stream_count() >= STREAMS_MAX {
         return Err(ApiError::new(
             ErrorKind::AccountStreamLimitExceeded,
             format!("The account has {STREAMS_MAX} streams, as many as AWS lets it have."),
@@ -75,7 +75,7 @@ pub(crate) async fn list_streams(
     call: Call,
 ) -> Result<Response, Refusal> {
     let request = ListStreams::parse(&call.body)?;
-    call.caller.authorize(Action::Read, None)?;
+    call.caller.authorize(Action::Read)?;
     app.count(Operation::ListStreams, None)?;
     let prefix = request.name_prefix.as_ref().map_or("", StreamName::as_str);
     let after = match &request.next_token {

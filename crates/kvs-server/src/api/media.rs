@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::connection::OnlyReads;
 use crate::live::{BEFORE_ALL, LiveStream};
 use crate::metrics::Present;
+use crate::quotas::OpenResponse;
 use crate::reader::{Piece, Start, StreamReader};
 use crate::store::{StoreError, Stream, TimeOrigin};
 use crate::stored::ask;
@@ -51,8 +52,10 @@ pub(crate) async fn get_media(
         app.stopping(),
     )
     .await?;
+    let open = app.open_response(Operation::GetMedia, request.stream.name())?;
     only_reads.mark();
     let chunks = Chunks {
+        _open: open,
         _present: Present::among(&app.metrics().readers),
         app,
         reader,
@@ -116,6 +119,7 @@ struct Chunks {
     /// The fragment that is going out.
     number: Option<FragmentParts>,
     ended: bool,
+    _open: Option<OpenResponse>,
     _present: Present,
 }
 

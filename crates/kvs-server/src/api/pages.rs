@@ -26,7 +26,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `/`: a stream a line.
 pub(crate) async fn streams(State(app): State<Arc<App>>, call: Call) -> Result<Response, Refusal> {
-    call.caller.authorize(Action::Read, None)?;
+    call.caller.authorize(Action::Read)?;
     let mut page = String::from("# stream, retention in hours\n");
     for stream in app.store().streams() {
         // Writing to a String does not fail.
@@ -62,7 +62,7 @@ pub(crate) async fn metrics(
 ) -> Result<Response, Refusal> {
     if !peer.is_local {
         let call = Call::from_request(request, &app).await?;
-        call.caller.authorize(Action::Read, None)?;
+        call.caller.authorize(Action::Read)?;
     }
     let store = app.store().clone();
     let page = ask(&store, move |_| Ok(app.metrics().page())).await?;

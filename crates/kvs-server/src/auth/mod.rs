@@ -138,17 +138,12 @@ impl Caller {
         self.0.as_ref().is_none_or(|key| key.allows(action, stream))
     }
 
-    /// Refuses what the caller may not do.
+    /// Refuses a caller that may not do that with the whole account.
     ///
     /// # Errors
-    /// NotAuthorizedException for a stream, and AccessDeniedException where no stream is named:
-    /// so do the models of the operations.
-    pub(crate) fn authorize(&self, action: Action, stream: Option<&str>) -> Result<(), ApiError> {
-        let denial = match stream {
-            Some(_) => ErrorKind::NotAuthorized,
-            None => ErrorKind::AccessDenied,
-        };
-        self.authorize_any(&[action], stream, denial)
+    /// AccessDeniedException.
+    pub(crate) fn authorize(&self, action: Action) -> Result<(), ApiError> {
+        self.authorize_any(&[action], None, ErrorKind::AccessDenied)
     }
 
     /// Refuses a caller that has none of these rights, with that exception.

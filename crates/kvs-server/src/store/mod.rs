@@ -210,6 +210,11 @@ impl Store {
         self.ask(|reply| Command::Act(Act::Delete { stream: id, reply }))
     }
 
+    /// How many streams there are.
+    pub fn stream_count(&self) -> usize {
+        self.0.shared.stream_count()
+    }
+
     /// All streams, in the order of their names.
     pub fn streams(&self) -> Vec<Arc<Stream>> {
         self.0.shared.streams()

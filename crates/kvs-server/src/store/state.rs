@@ -273,6 +273,10 @@ impl Shared {
         errors.flatten().collect()
     }
 
+    pub(super) fn stream_count(&self) -> usize {
+        read(&self.streams).by_id.len()
+    }
+
     /// In the order of their names.
     pub(super) fn streams(&self) -> Vec<Arc<Stream>> {
         read(&self.streams)

@@ -51,6 +51,8 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
     reader: BufReader<OwnedReadHalf>,
+    /// Dropped with the response: before, the server sees no end of the request.
+    writer: Option<OwnedWriteHalf>,
 }
 
 /// A response with its body.
@@ -110,6 +112,7 @@ impl Response {
                 status,
                 headers: headers.collect(),
                 reader,
+                writer: None,
             };
             return Ok((response, continued));
         }
@@ -168,9 +171,8 @@ pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> Response {
 pub(crate) async fn try_send(address: SocketAddr, request: &[u8]) -> std::io::Result<Response> {
     let (reader, mut writer) = TcpStream::connect(address).await?.into_split();
     writer.write_all(request).await?;
-    let (response, _) = Response::read(BufReader::new(reader)).await?;
-    // Held open by the reader's half; the server sees no end of the request.
-    std::mem::forget(writer);
+    let (mut response, _) = Response::read(BufReader::new(reader)).await?;
+    response.writer = Some(writer);
     Ok(response)
 }
 
