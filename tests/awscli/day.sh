@@ -63,6 +63,24 @@ kvs update-data-retention --stream-name "$stream" --current-version "$(describe 
   --operation INCREASE_DATA_RETENTION --data-retention-change-in-hours 24
 is update-data-retention 48 "$(describe DataRetentionInHours)"
 
+# What else may be asked of it is kept, and shown.
+kvs update-image-generation-configuration --stream-name "$stream" \
+  --image-generation-configuration "Status=ENABLED,ImageSelectorType=PRODUCER_TIMESTAMP,\
+DestinationConfig={Uri=s3://bucket/cam,DestinationRegion=us-west-2},SamplingInterval=3000,Format=PNG"
+is "update- and describe-image-generation-configuration" "ENABLED 3000 PNG" \
+  "$(kvs describe-image-generation-configuration --stream-name "$stream" \
+    --query 'ImageGenerationConfiguration.[Status,SamplingInterval,Format]' | xargs)"
+kvs update-notification-configuration --stream-name "$stream" --notification-configuration \
+  Status=ENABLED,DestinationConfig={Uri=arn:aws:sns:us-west-2:000000000000:cam}
+is "update- and describe-notification-configuration" ENABLED \
+  "$(kvs describe-notification-configuration --stream-arn "$arn" \
+    --query NotificationConfiguration.Status)"
+kvs update-stream-storage-configuration --stream-name "$stream" \
+  --current-version "$(describe Version)" --stream-storage-configuration DefaultStorageTier=WARM
+is "update- and describe-stream-storage-configuration" WARM \
+  "$(kvs describe-stream-storage-configuration --stream-name "$stream" \
+    --query StreamStorageConfiguration.DefaultStorageTier)"
+
 # During the day it is recorded, listed and looked at.
 is get-data-endpoint "$AWS_ENDPOINT_URL" "$(endpoint GET_MEDIA)"
 mapfile -t numbers < <(media upload "$(endpoint PUT_MEDIA)" "$stream" 5)

@@ -6,7 +6,10 @@ import { test } from "node:test";
 import {
   CreateStreamCommand,
   DeleteStreamCommand,
+  DescribeImageGenerationConfigurationCommand,
+  DescribeNotificationConfigurationCommand,
   DescribeStreamCommand,
+  DescribeStreamStorageConfigurationCommand,
   GetDataEndpointCommand,
   KinesisVideoClient,
   ListStreamsCommand,
@@ -17,7 +20,10 @@ import {
   UntagResourceCommand,
   UntagStreamCommand,
   UpdateDataRetentionCommand,
+  UpdateImageGenerationConfigurationCommand,
+  UpdateNotificationConfigurationCommand,
   UpdateStreamCommand,
+  UpdateStreamStorageConfigurationCommand,
   paginateListStreams,
 } from "@aws-sdk/client-kinesis-video";
 import { control, newStream } from "./service.js";
@@ -81,6 +87,39 @@ test("tags are the same in both forms", async () => {
   const many = Object.fromEntries(Array.from({ length: 51 }, (_, index) => [`key-${index}`, ""]));
   const exceeded = new TagStreamCommand({ StreamName, Tags: many });
   assert.deepEqual(await refusal(exceeded), ["TagsPerResourceExceededLimitException", 400]);
+});
+
+test("configurations are kept and shown", async () => {
+  const { StreamName, StreamARN } = await newStream();
+  const ImageGenerationConfiguration = {
+    Status: "ENABLED",
+    ImageSelectorType: "SERVER_TIMESTAMP",
+    DestinationConfig: { Uri: "s3://bucket/cam", DestinationRegion: "us-west-2" },
+    SamplingInterval: 200,
+    Format: "JPEG",
+    FormatConfig: { JPEGQuality: "80" },
+  };
+  const images = { StreamARN, ImageGenerationConfiguration };
+  await control.send(new UpdateImageGenerationConfigurationCommand(images));
+  const shown = new DescribeImageGenerationConfigurationCommand({ StreamName });
+  const generation = (await control.send(shown)).ImageGenerationConfiguration;
+  assert.deepEqual(generation, ImageGenerationConfiguration);
+  const Uri = "arn:aws:sns:us-west-2:000000000000:cam";
+  const NotificationConfiguration = { Status: "ENABLED", DestinationConfig: { Uri } };
+  const notification = { StreamName, NotificationConfiguration };
+  await control.send(new UpdateNotificationConfigurationCommand(notification));
+  const notified = new DescribeNotificationConfigurationCommand({ StreamARN });
+  const told = (await control.send(notified)).NotificationConfiguration;
+  assert.deepEqual(told, NotificationConfiguration);
+  const { Version } = await describe({ StreamName });
+  const StreamStorageConfiguration = { DefaultStorageTier: "WARM" };
+  const tier = { StreamName, CurrentVersion: Version, StreamStorageConfiguration };
+  await control.send(new UpdateStreamStorageConfigurationCommand(tier));
+  const stored = new DescribeStreamStorageConfigurationCommand({ StreamName });
+  const storage = (await control.send(stored)).StreamStorageConfiguration;
+  assert.deepEqual(storage, StreamStorageConfiguration);
+  const again = await refusal(new UpdateStreamStorageConfigurationCommand(tier));
+  assert.deepEqual(again, ["VersionMismatchException", 400]);
 });
 
 test("streams are listed in pages", async () => {
