@@ -26,6 +26,8 @@ mod faults_acks;
 mod faults_connection;
 #[path = "server/faults_disk.rs"]
 mod faults_disk;
+#[path = "server/flags.rs"]
+mod flags;
 #[path = "server/get_media.rs"]
 mod get_media;
 #[path = "server/harness.rs"]

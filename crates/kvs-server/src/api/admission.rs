@@ -20,8 +20,8 @@ impl App {
         self.count(operation, Some(stream))
     }
 
-    /// Refuses a response where as many are open as AWS's quotas let be; `None` where nobody is held
-    /// to them.
+    /// Refuses a response where as many are open as AWS's quotas allow; `None` where nobody is
+    /// held to them.
     pub(crate) fn open_response(
         &self,
         operation: Operation,

@@ -188,3 +188,49 @@ async fn a_deleted_stream_ends_its_sessions() {
     assert_eq!(short(&put.acks().await), "E4008@1");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn who_wants_no_acks_gets_none() {
+    let server = start().await;
+    create(server.address(), "cam", 24).await;
+    let headers = "x-amzn-stream-name: cam\r\nx-amzn-fragment-timecode-type: ABSOLUTE\r\n\
+                   x-amzn-fragment-acknowledgment-required: 0\r\n";
+    let mut put = Put::with_headers(server.address(), headers).await;
+    let mut body = movie::body(3);
+    // Also of what is wrong.
+    body.extend(b"garbage");
+    put.send(&body).await.expect("taken");
+    put.end().await;
+    assert_eq!(short(&put.acks().await), "");
+    assert_eq!(earliest(&server, "cam").await.len(), 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn tracks_and_tags_keep_their_rules() {
+    let server = start().await;
+    create(server.address(), "cam", 24).await;
+    let tracks = |count: u64| -> Movie {
+        let tracks: Vec<_> = (1..=count).map(movie::track).collect();
+        Movie::of_tracks(&tracks)
+    };
+    let mut silent = tracks(2);
+    let no_frame = [silent.header(), silent.fragment(0), silent.fragment(1)].concat();
+    let mut many = tracks(4);
+    let too_many = [many.header(), many.fragment(0)].concat();
+    let mut named = Movie::new();
+    let ours = [
+        named.header(),
+        named.fragment(0),
+        named.tags(&[("AWS_X", "")]),
+    ]
+    .concat();
+    for (body, acks) in [
+        (no_frame, "B1 E4011@1"),
+        (too_many, "E4012"),
+        (ours, "B1 E4012@1"),
+    ] {
+        assert_eq!(short(&upload(server.address(), "cam", &body).await), acks);
+    }
+    server.stop().await;
+}
