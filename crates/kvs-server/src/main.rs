@@ -263,18 +263,17 @@ fn duration(text: &str) -> Result<Duration, String> {
 fn size(text: &str) -> Result<u64, String> {
     /// Some segments, so that eviction takes a part, besides the reserve and the index.
     const SIZE_MIN: u64 = 1 << 30;
+    const SIZE_WANTED: &str = "give a whole number of G or T, 1G or more, such as 50G or 2T";
     let unit = match text.as_bytes().last() {
         Some(b'G') => 1 << 30,
         Some(b'T') => 1 << 40,
-        _ => return Err("give a size such as 50G or 2T".into()),
+        _ => return Err(SIZE_WANTED.into()),
     };
     let number = text[..text.len() - 1].parse::<u64>();
     let bytes = number.ok().and_then(|number| number.checked_mul(unit));
-    let bytes = bytes.ok_or("give a size such as 50G or 2T")?;
-    match bytes >= SIZE_MIN {
-        true => Ok(bytes),
-        false => Err("it has to be 1G or more".into()),
-    }
+    bytes
+        .filter(|bytes| *bytes >= SIZE_MIN)
+        .ok_or(SIZE_WANTED.into())
 }
 
 #[cfg(test)]

@@ -28,6 +28,15 @@ use crate::clock::SystemClock;
 pub(crate) const SOCKET_FILE: &str = "backup.sock";
 /// Says that the folder is a backup, which the next one may change.
 const BACKUP_FILE: &str = "BACKUP";
+/// What lies in an empty folder, or one whose first backup was cut short at once.
+const NOT_OTHERS: [&str; 6] = [
+    format::LOCK_FILE,
+    "BACKUP.new",
+    KEYS,
+    STREAMS,
+    SEGMENTS,
+    "lost+found",
+];
 
 /// What a backup has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -181,6 +190,17 @@ fn begin(target: &dyn Disk, to: &Path) -> Result<bool, StoreError> {
     }
     format::check_empty(target, to).map_err(|_| not())?;
     let making = StoreError::io("make the backup's folder");
+    let names = target.list("").map_err(&making)?;
+    if names
+        .iter()
+        .any(|name| !NOT_OTHERS.contains(&name.as_str()))
+    {
+        let why = "has files that are no backup's: name an empty folder with --to";
+        return Err(StoreError::NotForBackup {
+            to: to.to_owned(),
+            why,
+        });
+    }
     for folder in [KEYS, STREAMS, SEGMENTS] {
         target.create_dir(folder).map_err(&making)?;
     }

@@ -1,4 +1,4 @@
-//! What flags do that no other test has: the clock that is trusted or not, and the bound of the disk.
+//! What flags do that no other test has: the clock that is trusted or not, the bound of the disk.
 
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::{Disk, DiskFile, DiskLock};
 
@@ -46,6 +47,17 @@ impl RealDisk {
 fn id(path: &Path) -> io::Result<(u64, u64)> {
     let metadata = fs::metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))
+}
+
+/// What root writes the folder's own user cannot read: a server of that user would not start again.
+fn check_owner(owner: u32, user: u32) -> io::Result<()> {
+    match user == 0 && owner != 0 {
+        true => Err(io::Error::other(format!(
+            "the folder belongs to the user {owner}: run it as that user, not as root \
+             (setpriv --reuid {owner} --regid {owner} --clear-groups kvs-server ...)"
+        ))),
+        false => Ok(()),
+    }
 }
 
 fn make_private_dir(path: &Path) -> io::Result<()> {
@@ -100,6 +112,7 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &str) -> io::Result<Option<Box<dyn DiskLock>>> {
+        check_owner(fs::metadata(&self.root)?.uid(), geteuid().as_raw())?;
         let mut options = OpenOptions::new();
         options
             .read(true)
@@ -186,5 +199,18 @@ impl DiskFile for RealFile {
         // Advice: where it fails, memory is used that could be free, and that is all.
         let len = std::num::NonZeroU64::new(len);
         let _ = rustix::fs::fadvise(&self.0, offset, len, Advice::DontNeed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_keeps_out_of_another_users_folder() {
+        assert!(check_owner(1000, 1000).is_ok() && check_owner(0, 0).is_ok());
+        assert!(check_owner(0, 1000).is_ok(), "as permissions let it");
+        let error = check_owner(1000, 0).expect_err("root's files shut 1000 out");
+        assert!(error.to_string().contains("--reuid 1000"), "{error}");
     }
 }
