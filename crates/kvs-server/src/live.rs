@@ -13,7 +13,7 @@
 use std::cmp::Ordering as CmpOrdering;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, TryLockError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -70,7 +70,14 @@ impl Live {
     }
 
     fn sweep(&self, now: Instant) {
-        let streams: Vec<_> = lock(&self.streams).values().cloned().collect();
+        let streams: Vec<_> = match self.streams.try_lock() {
+            Ok(streams) => streams.values().cloned().collect(),
+            Err(TryLockError::Poisoned(streams)) => {
+                streams.into_inner().values().cloned().collect()
+            }
+            // Whoever holds it asks the disk, which may hang. The next round does.
+            Err(TryLockError::WouldBlock) => return,
+        };
         for stream in streams {
             stream.evict(&mut lock(&stream.ring), now);
         }

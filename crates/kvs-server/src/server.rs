@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::app::{self, App};
 use crate::auth::Auth;
@@ -218,8 +218,9 @@ impl Handle {
         self.stop.send_replace(true);
         self.backups = None;
         // Its only errors: it panicked, or it was aborted. Either way it runs no more.
+        let deadline = Instant::now() + STOP_TIMEOUT;
         let _ = (&mut self.served).await;
-        self.wait_until_gone().await;
+        self.wait_until_gone(deadline).await;
     }
 
     /// Ends everything at once, as a crash would, but for what the store has already been given.
@@ -227,12 +228,12 @@ impl Handle {
         self.backups = None;
         self.served.abort();
         let _ = (&mut self.served).await;
-        self.wait_until_gone().await;
+        self.wait_until_gone(Instant::now() + STOP_TIMEOUT).await;
     }
 
     /// Sessions that lost their connection end by themselves, and the store with the last one.
-    async fn wait_until_gone(&mut self) {
-        if timeout(STOP_TIMEOUT, self.gone.recv()).await.is_err() {
+    async fn wait_until_gone(&mut self, deadline: Instant) {
+        if timeout_at(deadline, self.gone.recv()).await.is_err() {
             tracing::warn!("some sessions did not end in time");
         }
     }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use kvs_server::clock::SimulatedClock;
+use kvs_server::store::disk::Disk;
 use kvs_server::store::disk::simulated::SimulatedDisk;
 use kvs_server::store::random::SeededRandom;
 use kvs_server::store::{Query, Store, StoreConfig, StoreError, TimeOrigin};
 
 mod store;
 
-use store::{NOW_MS, body, clock, create, fragment, new_stream, read_all, wait};
+use store::{NOW_MS, append, body, clock, create, fragment, new_stream, read_all, wait};
 
 fn in_memory() -> (Store, Arc<SimulatedClock>) {
     let clock = clock();
@@ -379,4 +380,42 @@ fn an_index_with_a_page_of_zeros_is_an_error_and_no_panic() {
     assert!(key.exists());
     std::fs::write(&path, whole).expect("writable");
     open().expect("it is whole again");
+}
+
+#[test]
+fn a_stray_file_is_no_segment() {
+    let disk = SimulatedDisk::new(1);
+    let stray = ["1", "+7", "notes.txt", "0000000001"].map(|name| format!("segments/{name}"));
+    let open = || {
+        let random = Arc::new(SeededRandom::new(1));
+        Store::open_on(
+            &StoreConfig::in_memory(),
+            Arc::new(disk.clone()),
+            clock(),
+            random,
+        )
+    };
+    let store = open().expect("it is new");
+    let stream = create(&store, "cam");
+    let persisted = append(&store, stream, 5000).expect("there is room");
+    drop(store);
+    for name in &stray {
+        disk.create(name).expect("nothing has that name");
+    }
+    let store = open().expect("it looks at its own");
+    persisted.is_in(&store);
+    assert_eq!(store.check(true).expect("it can be checked"), []);
+    append(&store, stream, 5000).expect("there is room");
+    drop(store);
+    let contents = disk.contents();
+    assert!(
+        stray
+            .iter()
+            .all(|name| contents.iter().any(|(there, _)| there == name))
+    );
+    // One whose number is the last of all leaves none for the next.
+    disk.create("segments/4294967295")
+        .expect("nothing has that name");
+    let error = open().expect_err("no number is left").to_string();
+    assert!(error.contains("no numbers of segments"), "{error}");
 }

@@ -46,14 +46,18 @@ impl Holds {
         }
     }
 
-    /// For the reclaimer: waits until nobody holds it.
-    pub(super) fn reclaim(&self) -> Reclaiming<'_> {
+    /// For the reclaimer: waits until nobody holds it; `None` when the store closes, as the next
+    /// start goes on with what is left.
+    pub(super) fn reclaim(&self) -> Option<Reclaiming<'_>> {
         let mut state = lock(&self.state);
         while state.holds > 0 && !state.closed {
             state = wait(&self.changed, state);
         }
+        if state.closed {
+            return None;
+        }
         state.reclaiming = true;
-        Reclaiming(self)
+        Some(Reclaiming(self))
     }
 
     /// Ends all holds: the room is needed.
@@ -127,7 +131,7 @@ mod tests {
         let third = holds.hold();
         assert!(third.is_unbroken());
         holds.close();
-        drop(holds.reclaim());
+        assert!(holds.reclaim().is_none());
         assert!(!third.is_unbroken());
     }
 }

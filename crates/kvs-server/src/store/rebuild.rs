@@ -159,7 +159,7 @@ impl<'a> Rebuild<'a> {
             state.total_bytes += len;
             files.push((segment, len));
         }
-        let next = files.last().map_or(0, |(segment, _)| segment + 1);
+        let next = segments::next(files.iter().map(|(segment, _)| *segment))?;
         for (segment, len) in files {
             progress(state);
             self.segment(segment)?;

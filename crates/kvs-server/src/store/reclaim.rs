@@ -20,7 +20,9 @@ pub(super) enum Reclaim {
 /// Works until nobody can ask any more.
 pub(super) fn run(shared: &Arc<Shared>, work: &Receiver<Reclaim>, writer: &Sender<Command>) {
     for reclaim in work {
-        let reclaiming = shared.holds.reclaim();
+        let Some(reclaiming) = shared.holds.reclaim() else {
+            return;
+        };
         let done = match reclaim {
             Reclaim::Places(mut places) => {
                 places.sort_unstable();

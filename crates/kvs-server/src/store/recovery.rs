@@ -117,8 +117,7 @@ fn next_segment(snapshot: &Snapshot, present: &[u32]) -> Result<u32, StoreError>
     let known = known.iter().map(|(segment, _)| *segment);
     let freed = snapshot.free()?;
     let freed = freed.iter().map(|(place, _)| place.segment);
-    let all = present.iter().copied().chain(known).chain(freed);
-    Ok(all.map(|segment| segment + 1).max().unwrap_or(1))
+    segments::next(present.iter().copied().chain(known).chain(freed))
 }
 
 /// Looks again at a record whose key was away. The rows of a deleted stream go by themselves.
@@ -130,7 +129,14 @@ fn settle(shared: &Shared, unproven: Unproven, found: &mut Found) -> io::Result<
         return Ok(());
     };
     let Place { segment, block } = unproven.place;
-    let file = shared.disk.open(&segments::path(segment))?;
+    let file = match shared.disk.open(&segments::path(segment)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            tracing::warn!(segment, "a segment that a key was missing for is gone");
+            found.settled.push(unproven);
+            return Ok(());
+        }
+        opened => opened?,
+    };
     if let Some(record) = Scan::new(file.as_ref(), block)?.next() {
         let (at, header) = record?;
         if at == block && authenticates(file.as_ref(), unproven.place, &header, key)? {

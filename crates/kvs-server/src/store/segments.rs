@@ -34,9 +34,20 @@ pub(super) fn list(disk: &dyn Disk) -> Result<Vec<u32>, StoreError> {
     let names = disk
         .list(SEGMENTS)
         .map_err(StoreError::io("list the segments"))?;
-    let mut segments: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    // A file of another name is somebody else's.
+    let number = |name: &String| {
+        let segment = name.parse().ok()?;
+        (path(segment) == format!("{SEGMENTS}/{name}")).then_some(segment)
+    };
+    let mut segments: Vec<u32> = names.iter().filter_map(number).collect();
     segments.sort_unstable();
     Ok(segments)
+}
+
+/// The number behind all of these.
+pub(super) fn next(segments: impl Iterator<Item = u32>) -> Result<u32, StoreError> {
+    let next = segments.max().unwrap_or(0).checked_add(1);
+    next.ok_or_else(|| StoreError::Index("no numbers of segments are left".into()))
 }
 
 /// Where the writer goes on.
