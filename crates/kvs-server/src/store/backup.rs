@@ -21,7 +21,7 @@ use super::progress::Progress;
 use super::segments::{self, Place, SEGMENTS};
 use super::stream::StreamId;
 use super::stream_files::{self, STREAMS};
-use super::{Expiry, Store, StoreConfig, rotate};
+use super::{Expiry, Store, StoreConfig, damage, rotate};
 use crate::clock::SystemClock;
 
 /// Where a server waits for whoever backs its folder up, in that folder.
@@ -83,18 +83,13 @@ pub fn backup(
     progress: impl FnMut(Progress),
 ) -> Result<BackedUp, StoreError> {
     let from = format::existing(data)?;
-    let target = RealDisk::new(to).map_err(StoreError::io(format!("make {}", to.display())))?;
-    let real = |path: &Path| path.canonicalize();
-    if real(to)
-        .ok()
-        .zip(real(data).ok())
-        .is_some_and(|(to, data)| to.starts_with(data))
-    {
+    if lies_in(to, data) {
         return Err(StoreError::NotForBackup {
             to: to.to_owned(),
             why: "is in the data folder itself: name a folder elsewhere with --to",
         });
     }
+    let target = RealDisk::new(to).map_err(StoreError::io(format!("make {}", to.display())))?;
     match UnixStream::connect(data.join(SOCKET_FILE)) {
         Ok(socket) => receive(&from, &target, to, socket, progress),
         Err(error) if is_nobody(&error) => {
@@ -103,11 +98,25 @@ pub fn backup(
                 expiry: Expiry::Never,
                 ..StoreConfig::on_disk(data)
             };
-            let store = Store::open(&config, Arc::new(SystemClock::new()))?;
-            backup_on(&store, &from, &target, to, progress)
+            // A damaged index may make redb panic also when it is closed.
+            damage::caught(|| {
+                let store = Store::open(&config, Arc::new(SystemClock::new()))?;
+                backup_on(&store, &from, &target, to, progress)
+            })
         }
         Err(error) => Err(StoreError::io("ask the server for a backup")(error)),
     }
+}
+
+/// Whether a folder, which need not exist, is another or lies below it.
+fn lies_in(path: &Path, folder: &Path) -> bool {
+    let exists = path.ancestors().find_map(|path| path.canonicalize().ok());
+    let here = || Path::new(".").canonicalize().ok();
+    let folder = folder.canonicalize().ok();
+    exists
+        .or_else(here)
+        .zip(folder)
+        .is_some_and(|(path, folder)| path.starts_with(folder))
 }
 
 /// No server: none has ever made the socket, or the one that did is gone.

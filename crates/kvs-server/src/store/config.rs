@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
+use super::fragment::RECORD_BYTES_MAX;
 use super::writer::GROUP_BYTES_MAX;
 
 /// `--memory` keeps this much, oldest out first.
 pub const MEMORY_BYTES_MAX: u64 = 1 << 30;
 /// Large enough that files are few, small enough that one is soon free to unlink.
 pub const SEGMENT_BYTES: u64 = 256 << 20;
-/// In memory a segment is what eviction takes at a time: 1.6 % of all.
-const MEMORY_SEGMENT_BYTES: u64 = 16 << 20;
 /// Below this, fragments are refused while deletes can still commit.
 const FREE_BYTES_MIN: u64 = 256 << 20;
 /// What the index of some million fragments rewrites while a stream of them is deleted.
@@ -45,7 +44,7 @@ pub struct StoreConfig {
     pub expiry: Expiry,
     /// Whether a start reads and verifies the whole index first.
     pub verify_index: bool,
-    /// The size of a segment, which a single record may not exceed.
+    /// The size of a segment; a larger record has one of its own.
     pub segment_bytes: u64,
 }
 
@@ -65,11 +64,10 @@ impl StoreConfig {
     }
 
     /// The same with a bound on all that lies in the data folder. Segments are smaller where it
-    /// is small, as one is what eviction takes at a time: 1.6 % of all.
+    /// is small, as eviction takes one before the next: 1/64 of all, a record at least.
     #[must_use]
     pub fn within(self, bytes_max: u64) -> Self {
-        let segment_bytes =
-            (bytes_max / 64).clamp(super::fragment::RECORD_BYTES_MAX, SEGMENT_BYTES);
+        let segment_bytes = (bytes_max / 64).clamp(RECORD_BYTES_MAX, SEGMENT_BYTES);
         Self {
             bytes_max: Some(bytes_max),
             segment_bytes,
@@ -93,7 +91,7 @@ impl StoreConfig {
             reserve_bytes: 0,
             expiry: Expiry::Synchronized,
             verify_index: false,
-            segment_bytes: MEMORY_SEGMENT_BYTES.max(super::fragment::RECORD_BYTES_MAX),
+            segment_bytes: RECORD_BYTES_MAX,
         }
     }
 }

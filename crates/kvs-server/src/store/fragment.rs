@@ -5,8 +5,8 @@ use kvs_protocol::FragmentParts;
 
 use super::stream::StreamId;
 
-/// A fragment may have 50 MB by the service's rule, and the header that is stored with it 1 MiB of
-/// codec private data a track; a record with all of it is below this.
+/// A fragment may have 50 MB by the service's rule, and the header that is stored with it 1 MiB in
+/// all; a record with both is below this.
 pub const RECORD_BYTES_MAX: u64 = 64 << 20;
 
 /// A fragment to be stored.

@@ -225,12 +225,21 @@ async fn tracks_and_tags_keep_their_rules() {
         named.tags(&[("AWS_X", "")]),
     ]
     .concat();
-    for (body, acks) in [
-        (no_frame, "B1 E4011@1"),
+    let mut back = Movie::new();
+    let earlier = [back.header(), back.fragment(1), back.fragment(0)].concat();
+    let mut tagged = Movie::new();
+    let names: Vec<_> = (0..11).map(|at| format!("tag-{at}")).collect();
+    let eleven: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let tags = [tagged.header(), tagged.fragment(0), tagged.tags(&eleven)].concat();
+    for (body, error) in [
+        (earlier, "E4004@2"),
+        (tags, "E4009@1"),
+        (no_frame, "E4011@1"),
         (too_many, "E4012"),
-        (ours, "B1 E4012@1"),
+        (ours, "E4012@1"),
     ] {
-        assert_eq!(short(&upload(server.address(), "cam", &body).await), acks);
+        let acks = short(&upload(server.address(), "cam", &body).await);
+        assert_eq!(acks.split(' ').next_back(), Some(error), "{acks}");
     }
     server.stop().await;
 }
