@@ -23,7 +23,7 @@ impl<'a> Authorization<'a> {
     pub(super) fn parse(header: &'a [u8]) -> Result<Self, ApiError> {
         let text = std::str::from_utf8(header).map_err(|_| incomplete("it is not a text"))?;
         let parameters = text
-            .trim()
+            .trim_ascii()
             .strip_prefix(ALGORITHM)
             .and_then(|rest| rest.strip_prefix(' '))
             .ok_or_else(|| incomplete("it does not begin with AWS4-HMAC-SHA256"))?;

@@ -184,6 +184,9 @@ fn white_space_that_folds_and_the_case_of_names_may_change() {
         assert!(changed.verify().is_ok(), "{}", request.name);
         let spaced = request.authorization().replace(", ", ",   ");
         assert!(request.verify_signed_as(spaced.as_bytes()).is_ok());
+        // That is blanks and tabs, and not all that a text may have for white space.
+        let odd = format!("\u{b}{}", request.authorization().trim());
+        assert!(request.verify_signed_as(odd.as_bytes()).is_err());
     }
 }
 
