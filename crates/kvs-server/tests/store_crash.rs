@@ -23,8 +23,10 @@ const HOUR_MS: u64 = 3_600_000;
 const SEGMENT_BYTES: u64 = 256 << 10;
 /// What a store keeps that evicts.
 const BYTES_MAX: u64 = 4 * SEGMENT_BYTES;
-/// A segment may be evicted for a group that then fails.
-const SURELY_KEPT_BYTES: u64 = BYTES_MAX - 2 * SEGMENT_BYTES;
+/// Four of the largest fragments.
+const GROUP_BYTES_MAX: u64 = 4 * (80 << 10);
+/// The oldest make room for a group, a segment at a time, and the group may then fail.
+const SURELY_KEPT_BYTES: u64 = BYTES_MAX - GROUP_BYTES_MAX - SEGMENT_BYTES;
 
 fn open(disk: &SimulatedDisk, clock: &Arc<SimulatedClock>, seed: u64) -> Result<Store, StoreError> {
     open_bounded(disk, clock, seed, None)
