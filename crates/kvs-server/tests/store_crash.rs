@@ -55,8 +55,9 @@ struct Clients {
     streams: BTreeMap<StreamId, bool>,
     /// Fragments whose PERSISTED was sent, with their bytes.
     persisted: BTreeMap<(StreamId, FragmentParts), Vec<u8>>,
-    /// The same in the order in which they became durable.
-    order: Vec<(StreamId, FragmentParts)>,
+    /// All that were sent, confirmed or not, in the order in which they became durable, with what
+    /// they take at most: each may have pushed out an older one.
+    order: Vec<(StreamId, FragmentParts, u64)>,
     /// The shortest retention that each stream may have now, and the longest.
     hours: BTreeMap<StreamId, (u32, u32)>,
     /// What arrived before may be gone.
@@ -173,9 +174,11 @@ impl Clients {
             stored.push(append.as_mut().take_output().expect("it has ended"));
         }
         for (new, stored) in news.iter().zip(&stored) {
+            let bytes = body(new);
+            let taken_bytes = bytes.len() as u64 + 8192;
+            self.order.push((new.stream, new.number, taken_bytes));
             if stored.is_ok() {
-                self.persisted.insert((new.stream, new.number), body(new));
-                self.order.push((new.stream, new.number));
+                self.persisted.insert((new.stream, new.number), bytes);
             }
         }
         stored.into_iter().collect()
@@ -196,11 +199,11 @@ impl Clients {
         self.persisted
             .retain(|(stream, _), _| self.streams.contains_key(stream));
         let mut newer_bytes = 0;
-        for (stream, number) in self.order.iter().rev() {
+        for (stream, number, taken_bytes) in self.order.iter().rev() {
+            newer_bytes += taken_bytes;
             let Some(bytes) = self.persisted.get(&(*stream, *number)) else {
                 continue;
             };
-            newer_bytes += bytes.len() as u64 + 8192;
             let surely = number.server_ms >= self.gone_ms[stream]
                 && !(self.evicts && newer_bytes > SURELY_KEPT_BYTES);
             let longest_ms = u64::from(self.hours[stream].1) * HOUR_MS;
