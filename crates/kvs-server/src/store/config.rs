@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::engine::writer::GROUP_BYTES_MAX;
 use super::fragment::RECORD_BYTES_MAX;
-use super::writer::GROUP_BYTES_MAX;
 
 /// `--memory` keeps this much, oldest out first.
 pub const MEMORY_BYTES_MAX: u64 = 1 << 30;

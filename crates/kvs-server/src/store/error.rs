@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use kvs_protocol::{AckError, ApiError, ChunkError, ErrorKind, FragmentNumber, FragmentParts};
 
-use super::format::FORMAT_VERSION;
+use super::folder::FORMAT_VERSION;
 use super::stream::StreamId;
 
 /// Why the store could not do it. Each is one line.

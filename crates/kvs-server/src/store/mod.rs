@@ -6,88 +6,67 @@
 //! ```
 //! Nothing outside this module knows files or the index. What blocks on the disk says so.
 
-mod acts;
-mod backup;
-mod check;
-mod clock_rule;
 mod config;
-mod copy;
-mod damage;
 pub mod disk;
-mod dump;
 mod engine;
 mod error;
-mod format;
+mod folder;
 mod fragment;
-mod given;
 mod health;
-mod holds;
 mod index;
-mod keys;
-mod master;
 mod measures;
-mod progress;
+mod numbers;
 mod query;
 pub mod random;
 mod reader;
-mod rebuild;
-mod reclaim;
 mod record;
-mod recovery;
-mod reserve;
-mod rotate;
 mod segments;
 mod state;
 mod stream;
-mod stream_files;
+mod tools;
 mod trust;
-mod writer;
 
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
-use kvs_protocol::{FragmentParts, StreamName};
+use kvs_protocol::StreamName;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::Clock;
-use crate::lock::lock;
 use disk::{Disk, MemoryDisk, RealDisk};
-use engine::Engine;
+use engine::writer::{self, Act, Append, Command, Reply};
+use engine::{Engine, reclaim};
+use error::no_room_known;
+use folder::keys;
+use index::damage;
 use random::{Random, SystemRandom};
 use record::header::SALT_BYTES;
 use record::{BLOCK_BYTES, RecordFacts, RecordHeader};
 use state::Shared;
 use trust::Trust;
-use writer::{Act, Append, Command, Reply, Reserve};
 
-pub(crate) use damage::damaged;
-
-pub(crate) use backup::SOCKET_FILE as BACKUP_SOCKET_FILE;
-pub use backup::{BackedUp, backup, backup_on};
-pub use check::{Checked, Invariant, Violation, check};
-pub use clock_rule::ClockDoubt;
 pub use config::{Expiry, MEMORY_BYTES_MAX, SEGMENT_BYTES, StoreConfig};
 pub use error::StoreError;
-use error::no_room_known;
+pub use folder::{Rotated, rotate_key, rotate_key_on};
 pub use fragment::{FragmentInfo, NewFragment, Page, Query, RECORD_BYTES_MAX, TimeOrigin};
+pub(crate) use index::damage::damaged;
 pub use measures::Usage;
-pub use progress::Progress;
 pub use reader::FragmentReader;
-pub use rebuild::{Rebuilt, rebuild_index, rebuild_index_on};
-pub use rotate::{Rotated, rotate_key, rotate_key_on};
 pub use stream::{NewStream, Stream, StreamId};
+pub(crate) use tools::BACKUP_SOCKET_FILE;
+pub use tools::{
+    BackedUp, Checked, Invariant, Progress, Rebuilt, Violation, backup, backup_on, check,
+    rebuild_index, rebuild_index_on,
+};
+pub use trust::ClockDoubt;
 
 /// What waits to be written: two of the largest records and more, and what a disk takes in half a
 /// second. Over it `append` waits.
 const QUEUE_BYTES_MAX: u64 = 128 << 20;
-
-/// When so few numbers are left, the next block is fetched while they are used.
-const NUMBERS_LEFT_MIN: u64 = 100;
 
 /// The store; clones are the same one. The last one dropped waits for what was appended.
 #[derive(Clone, Debug)]
@@ -125,7 +104,7 @@ impl Store {
             None => Arc::new(MemoryDisk::new()),
             Some(data) if data.is_file() => return Err(StoreError::NotAFolder(data.clone())),
             Some(data) => {
-                let doing = format::doing("make", data);
+                let doing = folder::doing("make", data);
                 Arc::new(RealDisk::new(data).map_err(StoreError::io(doing))?)
             }
         };
@@ -144,7 +123,7 @@ impl Store {
             .clone()
             .unwrap_or_else(|| PathBuf::from("memory"));
         let master_key = config.master_key.as_deref();
-        let folder = format::open(disk.as_ref(), &data, master_key, random.as_ref())?;
+        let folder = folder::open(disk.as_ref(), &data, master_key, random.as_ref())?;
         let mut shared = Shared::new(disk, clock, random, folder);
         shared.trust = Trust::new(config.expiry);
         let shared = Arc::new(shared);
@@ -231,83 +210,6 @@ impl Store {
     /// The stream of this id.
     pub fn stream_by_id(&self, id: StreamId) -> Option<Arc<Stream>> {
         self.0.shared.stream(id).ok().map(|stream| stream.info())
-    }
-
-    /// Sees to it that the next [`try_begin_fragment`](Self::try_begin_fragment) gives a number.
-    /// Blocks for a sync where none is reserved.
-    pub fn prepare(&self, stream: StreamId) -> Result<(), StoreError> {
-        let live = self.0.shared.stream(stream)?;
-        if live.key().is_err() {
-            // It will not get one.
-            return Ok(());
-        }
-        let (next, server_ms) = {
-            let numbers = lock(&live.numbers);
-            (numbers.sequence, numbers.server_ms)
-        };
-        if next <= live.reserved.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        self.ask(|reply| {
-            Command::Reserve(Reserve {
-                stream,
-                server_ms,
-                reply: Some(reply),
-            })
-        })
-    }
-
-    /// The number of a fragment that arrived at `server_ms`. Numbers and their times only grow, and
-    /// none is given out twice, whether its fragment is stored or not.
-    ///
-    /// `None` where no number is reserved, which [`prepare`](Self::prepare) changes: at the first
-    /// after the start of the server, else only where they are used faster than the disk syncs.
-    pub fn try_begin_fragment(
-        &self,
-        stream: StreamId,
-        server_ms: u64,
-    ) -> Result<Option<FragmentParts>, StoreError> {
-        let live = self.0.shared.stream(stream)?;
-        live.key()?;
-        let mut numbers = lock(&live.numbers);
-        let sequence = numbers.sequence;
-        let server_ms = server_ms.max(numbers.server_ms);
-        let reserved = live.reserved.load(Ordering::Acquire);
-        if reserved < sequence {
-            return Ok(None);
-        }
-        if reserved == sequence + NUMBERS_LEFT_MIN {
-            // A writer that has ended says so where somebody waits for it.
-            let _ = self.0.commands.send(Command::Reserve(Reserve {
-                stream,
-                server_ms,
-                reply: None,
-            }));
-        }
-        numbers.sequence += 1;
-        numbers.server_ms = server_ms;
-        let mut random = [0; 4];
-        self.0.shared.random.fill(&mut random);
-        let random = u32::from_le_bytes(random) >> 4;
-        Ok(Some(FragmentParts {
-            sequence,
-            server_ms,
-            random,
-        }))
-    }
-
-    /// The same, and blocks for a sync where no number is reserved.
-    pub fn begin_fragment(
-        &self,
-        stream: StreamId,
-        server_ms: u64,
-    ) -> Result<FragmentParts, StoreError> {
-        loop {
-            if let Some(number) = self.try_begin_fragment(stream, server_ms)? {
-                return Ok(number);
-            }
-            self.prepare(stream)?;
-        }
     }
 
     /// Stores a fragment; when the future resolves to `Ok`, PERSISTED may be said of it.

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::disk::Disk;
+use super::engine::holds::Holds;
 use super::error::StoreError;
-use super::format::Folder;
+use super::folder::Folder;
+use super::folder::keys::{self, Key};
 use super::fragment::TimeOrigin;
 use super::health::Health;
-use super::holds::Holds;
 use super::index::{Index, Reserved, Snapshot};
-use super::keys::{self, Key};
 use super::measures::Groups;
 use super::random::Random;
 use super::stream::{Stream, StreamId};

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::given_back::Forgotten;
+use super::writer::Reserve;
 use super::{BATCH_ROWS, CHECKPOINT_MS, Engine};
 use crate::store::error::StoreError;
 use crate::store::index::{Changes, Reserved, Row};
 use crate::store::segments::Place;
 use crate::store::state::{RESERVED_NUMBERS, Shared};
 use crate::store::stream::StreamId;
-use crate::store::writer::Reserve;
 
 /// What a transaction has changed, to be acted on once it is committed.
 #[derive(Default)]
 struct Outcome {
-    live: BTreeMap<u32, u32>,
+    in_use: BTreeMap<u32, u32>,
     freed: Vec<(Place, u32)>,
     forgotten: Forgotten,
     reserved: Vec<(StreamId, u64)>,
@@ -26,8 +26,8 @@ struct Outcome {
 impl Outcome {
     /// What was in use in a segment that is empty now goes with its file, unless more comes there.
     fn spare_empty(&mut self, tail: Option<u32>) {
-        let live = &self.live;
-        let empty = |segment| live.get(&segment) == Some(&0) && Some(segment) != tail;
+        let in_use = &self.in_use;
+        let empty = |segment| in_use.get(&segment) == Some(&0) && Some(segment) != tail;
         self.freed.retain(|(place, _)| !empty(place.segment));
     }
 }
@@ -44,7 +44,9 @@ impl Engine {
         let due = self.dirty && now_ms.saturating_sub(self.checkpoint_ms) >= CHECKPOINT_MS;
         let tail = self.tail.current();
         let coming = rows.iter().map(|row| u64::from(row.blocks())).sum();
-        let victims = self.eviction.find(&self.shared, &self.live, tail, coming)?;
+        let victims = self
+            .eviction
+            .find(&self.shared, &self.in_use, tail, coming)?;
         self.sweep.begin(&self.shared, now_ms);
         let expired = self.sweep.find(&self.shared, BATCH_ROWS)?;
         let purge = self.doomed.first().copied();
@@ -75,7 +77,7 @@ impl Engine {
                 if durable {
                     changes.set_trusted_ms(shared.expiry_ms())?;
                 }
-                outcome.live = std::mem::take(&mut changes.live);
+                outcome.in_use = std::mem::take(&mut changes.in_use);
                 outcome.spare_empty(tail);
                 changes.add_free(&outcome.freed)?;
                 Ok(outcome)
@@ -94,11 +96,11 @@ impl Engine {
 
     /// Acts on what is committed.
     fn committed(&mut self, outcome: Outcome, durable: bool) {
-        self.live.set(outcome.live);
-        self.shared.groups.set_stored(self.live.sum());
+        self.in_use.set(outcome.in_use);
+        self.shared.groups.set_stored(self.in_use.sum());
         self.given_back.forgotten(&outcome.forgotten);
         for segment in outcome.forgotten.segments {
-            self.live.remove(segment);
+            self.in_use.remove(segment);
             self.unlinking.remove(&segment);
         }
         for (stream, reserved) in outcome.reserved {

@@ -5,11 +5,11 @@
 //! through to its end, a batch with each group; only then can its file go.
 
 use super::BATCH_ROWS;
-use super::live::Live;
+use super::in_use::BlocksInUse;
 use crate::store::config::StoreConfig;
 use crate::store::disk::Disk;
 use crate::store::error::StoreError;
-use crate::store::format::INDEX_FILE;
+use crate::store::folder::INDEX_FILE;
 use crate::store::index::{Row, Snapshot};
 use crate::store::record::BLOCK_BYTES;
 use crate::store::segments::{self, Place, Scan};
@@ -67,7 +67,7 @@ impl Eviction {
     pub(super) fn find(
         &self,
         shared: &Shared,
-        live: &Live,
+        in_use: &BlocksInUse,
         tail: Option<u32>,
         coming: u64,
     ) -> Result<Victims, StoreError> {
@@ -77,12 +77,12 @@ impl Eviction {
             rows: Vec::new(),
             next: self.next,
             more: false,
-            over: (live.sum() + coming).saturating_sub(blocks_max),
+            over: (in_use.sum() + coming).saturating_sub(blocks_max),
             least: coming,
             looks: 0,
         };
         let mut snapshot = None;
-        while let Some(segment) = live.first_in_use(victims.next.segment)
+        while let Some(segment) = in_use.first_in_use(victims.next.segment)
             && Some(segment) != tail
         {
             if segment != victims.next.segment {
@@ -259,9 +259,9 @@ mod tests {
         let store = filled();
         let shared = &store.0.shared;
         let segments = shared.snapshot().and_then(|snapshot| snapshot.segments());
-        let mut live = Live::new(segments.expect("the index works"));
-        let find = |eviction: &Eviction, live: &Live, coming| {
-            let found = eviction.find(shared, live, None, coming);
+        let mut in_use = BlocksInUse::new(segments.expect("the index works"));
+        let find = |eviction: &Eviction, in_use: &BlocksInUse, coming| {
+            let found = eviction.find(shared, in_use, None, coming);
             found.expect("the index works")
         };
         let mut eviction = Eviction::new(&StoreConfig {
@@ -269,12 +269,12 @@ mod tests {
             ..StoreConfig::in_memory()
         });
         // There is room.
-        let victims = find(&eviction, &live, 10);
+        let victims = find(&eviction, &in_use, 10);
         assert_eq!((victims.rows.len(), victims.more), (0, false));
         // A group that needs more than a batch gets it, and a small one a batch.
         let mut sequences = 1..=FRAGMENTS;
         for (coming, rows, more) in [(1200, 1200, true), (1, 1000, true), (1, 300, false)] {
-            let victims = find(&eviction, &live, coming);
+            let victims = find(&eviction, &in_use, coming);
             assert_eq!((victims.rows.len(), victims.more), (rows, more));
             for row in &victims.rows {
                 let next = sequences.next();
@@ -287,8 +287,8 @@ mod tests {
             eviction.removed(&victims, 0);
             let left = sequences.clone().count();
             // The first is to be gone through, although there is room by now.
-            live.set([(1, left as u32)]);
+            in_use.set([(1, left as u32)]);
         }
-        assert_eq!(find(&eviction, &live, 10).rows, []);
+        assert_eq!(find(&eviction, &in_use, 10).rows, []);
     }
 }

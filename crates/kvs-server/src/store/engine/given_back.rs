@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use super::BATCH_ROWS;
+use super::reclaim::Reclaim;
 use crate::store::error::StoreError;
 use crate::store::index::Changes;
-use crate::store::reclaim::Reclaim;
 use crate::store::segments::Place;
 
 /// What the reclaimer has done and the index does not know yet. It stays true whatever becomes of

@@ -1,6 +1,7 @@
 //! The index: which fragments there are, where they lie, and what else must survive a restart.
 
 mod backend;
+pub(super) mod damage;
 mod read;
 mod row;
 mod unproven;
@@ -12,10 +13,10 @@ use std::sync::Arc;
 
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 
-use super::damage::{self, damaged};
-use super::disk::{Disk, DiskFile};
-use super::error::StoreError;
+use crate::store::disk::{Disk, DiskFile};
+use crate::store::error::StoreError;
 use backend::Backend;
+use damage::damaged;
 
 pub(super) use read::{PASSED_ROWS_MAX, Snapshot};
 pub(super) use row::{Entry, Row};

@@ -11,8 +11,8 @@ use super::{
     CHECKPOINT_BLOCK, CHECKPOINT_SEGMENT, DOOMED, FREE, MASTER_KEY_MARK, NEXT_STREAM, RESERVED,
     SEGMENTS, SINGLE, STREAMS, TRUSTED_MS,
 };
-use crate::store::damage::damaged;
 use crate::store::error::StoreError;
+use crate::store::index::damage::damaged;
 use crate::store::segments::Place;
 use crate::store::stream::{Stream, StreamId};
 
@@ -33,7 +33,7 @@ pub(in crate::store) struct Changes<'t> {
     segments: Table<'t, u32, u32>,
     pub(super) usage: Difference,
     /// The segments whose blocks in use have changed, with what they are now.
-    pub(in crate::store) live: BTreeMap<u32, u32>,
+    pub(in crate::store) in_use: BTreeMap<u32, u32>,
 }
 
 impl<'t> Changes<'t> {
@@ -44,7 +44,7 @@ impl<'t> Changes<'t> {
             by_producer: transaction.open_table(BY_PRODUCER)?,
             segments: transaction.open_table(SEGMENTS)?,
             usage: Difference::default(),
-            live: BTreeMap::new(),
+            in_use: BTreeMap::new(),
         })
     }
 
@@ -92,7 +92,7 @@ impl<'t> Changes<'t> {
         let live = self.segments.get(segment)?.map_or(0, |live| live.value());
         let live = u32::try_from((i64::from(live) + blocks).max(0)).unwrap_or(u32::MAX);
         self.segments.insert(segment, live)?;
-        self.live.insert(segment, live);
+        self.in_use.insert(segment, live);
         Ok(())
     }
 

@@ -3,7 +3,7 @@ use kvs_protocol::FragmentParts;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::keys::Key;
+use crate::store::folder::keys::Key;
 use crate::store::random::SeededRandom;
 use crate::store::stream::StreamId;
 
