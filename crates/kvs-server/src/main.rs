@@ -185,8 +185,9 @@ async fn serve(config: Config) -> ExitCode {
         return failed(&error);
     }
     while signals.next().await == Told::Reload {
-        // It says itself what came of it.
-        drop(server.reload());
+        if let Err(error) = server.reload() {
+            tracing::error!(%error, "nothing was read again: no thread could be started for it");
+        }
     }
     tracing::info!("stopping");
     server.stop().await;

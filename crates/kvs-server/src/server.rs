@@ -1,6 +1,7 @@
 //! A running server: start it, ask where it is, stop it.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -194,23 +195,25 @@ impl Handle {
     /// Reads the certificate and its key, and the credentials, again: new connections and requests
     /// go by them. A file that is unusable is an error in the log, and what was read from it before
     /// stays in force. On a thread of its own, one time after the other: a file may lie where
-    /// reading hangs, and the server is to be stopped then as well.
-    pub fn reload(&self) -> thread::JoinHandle<()> {
+    /// reading hangs, and the server is to be stopped then as well. Only the thread may be refused.
+    pub fn reload(&self) -> io::Result<thread::JoinHandle<()>> {
         let (tls, auth) = (self.tls.clone(), Arc::clone(&self.auth));
         let reloading = Arc::clone(&self.reloading);
-        thread::spawn(move || {
-            let _one_at_a_time = lock(&reloading);
-            for (what, reloaded) in [
-                ("the certificate", tls.map(|tls| tls.reload())),
-                ("the credentials", auth.reload()),
-            ] {
-                match reloaded {
-                    Some(Ok(())) => tracing::info!("{what}: read again"),
-                    Some(Err(error)) => tracing::error!(%error, "{what}: as before"),
-                    None => {}
+        thread::Builder::new()
+            .name("kvs-reload".into())
+            .spawn(move || {
+                let _one_at_a_time = lock(&reloading);
+                for (what, reloaded) in [
+                    ("the certificate", tls.map(|tls| tls.reload())),
+                    ("the credentials", auth.reload()),
+                ] {
+                    match reloaded {
+                        Some(Ok(())) => tracing::info!("{what}: read again"),
+                        Some(Err(error)) => tracing::error!(%error, "{what}: as before"),
+                        None => {}
+                    }
                 }
-            }
-        })
+            })
     }
 
     /// Takes no more requests, gives fragments under way 4 s to end, and is gone within 5 s.

@@ -165,10 +165,10 @@ async fn the_keys_are_read_again_while_the_server_runs() {
     assert_eq!(refused.status, 401);
     let file = folder.path().join("credentials");
     std::fs::write(&file, "[damaged").expect("writable");
-    server.reload().join().expect("it ends");
+    server.reload().expect("a thread").join().expect("it ends");
     assert_eq!(signed(&server, "/listStreams", "{}").await.status, 200);
     credentials(&folder, "kvs_actions = admin\n");
-    server.reload().join().expect("it ends");
+    server.reload().expect("a thread").join().expect("it ends");
     assert_eq!(signed(&server, "/createStream", json).await.status, 200);
     assert_eq!(signed(&server, "/listStreams", "{}").await.status, 403);
     server.stop().await;

@@ -198,20 +198,20 @@ async fn a_certificate_is_exchanged_while_the_server_runs() {
     assert_eq!(shown(&server).await, certificate("server.pem"));
     // The key is still the old one's.
     put("renewed.pem", "cert.pem");
-    server.reload().join().expect("it ends");
+    server.reload().expect("a thread").join().expect("it ends");
     assert_eq!(shown(&server).await, certificate("server.pem"));
     put("renewed-key.pem", "key.pem");
-    server.reload().join().expect("it ends");
+    server.reload().expect("a thread").join().expect("it ends");
     assert_eq!(shown(&server).await, certificate("renewed.pem"));
     std::fs::write(place.path().join("cert.pem"), "damaged").expect("writable");
-    server.reload().join().expect("it ends");
+    server.reload().expect("a thread").join().expect("it ends");
     assert_eq!(shown(&server).await, certificate("renewed.pem"));
     // A file that hangs, as one far away may, holds up nobody else.
     let cert = place.path().join("cert.pem");
     std::fs::remove_file(&cert).expect("it is ours");
     let made = std::process::Command::new("mkfifo").arg(&cert).status();
     assert!(made.is_ok_and(|made| made.success()));
-    let hangs = server.reload();
+    let hangs = server.reload().expect("a thread");
     // Whoever was connected has noticed nothing.
     let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     open.write_all(request).await.expect("writable");
