@@ -95,16 +95,11 @@ fn fill(data: &Path, fragments: u64) -> Result<u64> {
 }
 
 fn new_stream() -> Result<NewStream> {
-    Ok(NewStream {
-        name: STREAM.parse()?,
-        version: "first".parse()?,
-        retention_hours: 10 * 365 * 24,
-        device_name: None,
-        media_type: None,
-        kms_key_id: None,
-        storage_tier: kvs_protocol::api::StorageTier::Hot,
-        tags: Default::default(),
-    })
+    Ok(NewStream::named(
+        STREAM.parse()?,
+        "first".parse()?,
+        10 * 365 * 24,
+    ))
 }
 
 fn fragment(store: &Store, stream: StreamId, server_ms: u64) -> Result<NewFragment> {

@@ -27,16 +27,11 @@ impl Fixture {
         let config = StoreConfig::on_disk(folder.path());
         let store = Store::open(&config, Arc::new(SystemClock::new())).expect("it is new");
         let create = |at| {
-            let new = NewStream {
-                name: format!("cam-{at}").parse().expect("it is a name"),
-                version: "first".parse().expect("it is a version"),
-                retention_hours: 10 * 365 * 24,
-                device_name: None,
-                media_type: None,
-                kms_key_id: None,
-                storage_tier: kvs_protocol::api::StorageTier::Hot,
-                tags: Default::default(),
-            };
+            let new = NewStream::named(
+                format!("cam-{at}").parse().expect("it is a name"),
+                "first".parse().expect("it is a version"),
+                10 * 365 * 24,
+            );
             store.create_stream(new).expect("it is new").id
         };
         let streams = (0..streams).map(create).collect();

@@ -86,16 +86,11 @@ impl Seed {
         let extent = Extent::of(&self.file)?;
         let stream = match stream {
             Some(stream) => stream,
-            None => store.create_stream(NewStream {
-                name: name.clone(),
-                version: ids::version(app.random()),
-                retention_hours: RETENTION_HOURS,
-                device_name: None,
-                media_type: None,
-                kms_key_id: None,
-                storage_tier: kvs_protocol::api::StorageTier::Hot,
-                tags: Default::default(),
-            })?,
+            None => store.create_stream(NewStream::named(
+                name.clone(),
+                ids::version(app.random()),
+                RETENTION_HOURS,
+            ))?,
         };
         let cuts = Cuts::open(&self.file)?;
         let now = ProducerTime::from_ms(app.clock().now_ms());

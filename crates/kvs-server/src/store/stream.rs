@@ -88,3 +88,19 @@ pub struct NewStream {
     /// Shown back.
     pub storage_tier: StorageTier,
 }
+
+impl NewStream {
+    /// One of which no more is said.
+    pub fn named(name: StreamName, version: Version, retention_hours: u32) -> Self {
+        Self {
+            name,
+            version,
+            retention_hours,
+            device_name: None,
+            media_type: None,
+            kms_key_id: None,
+            tags: ResourceTags::default(),
+            storage_tier: StorageTier::Hot,
+        }
+    }
+}

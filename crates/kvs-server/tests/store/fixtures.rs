@@ -10,16 +10,11 @@ use kvs_server::store::{NewFragment, NewStream, Store, StoreError, StreamId};
 
 /// A stream that keeps its fragments for an hour.
 pub(crate) fn new_stream(name: &str) -> NewStream {
-    NewStream {
-        name: name.parse().expect("it is a name"),
-        version: "first".parse().expect("it is a version"),
-        retention_hours: 1,
-        device_name: None,
-        media_type: None,
-        kms_key_id: None,
-        storage_tier: kvs_protocol::api::StorageTier::Hot,
-        tags: Default::default(),
-    }
+    NewStream::named(
+        name.parse().expect("it is a name"),
+        "first".parse().expect("it is a version"),
+        1,
+    )
 }
 
 /// A fragment whose bytes follow from its number, with a cluster of `len`.

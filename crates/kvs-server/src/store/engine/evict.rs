@@ -225,16 +225,11 @@ mod tests {
     fn filled() -> Store {
         let clock = Arc::new(SimulatedClock::new(NOW_MS));
         let store = Store::open(&StoreConfig::in_memory(), clock).expect("it is new");
-        let new = NewStream {
-            name: "cam".parse().expect("it is a name"),
-            version: "first".parse().expect("it is a version"),
-            retention_hours: 1,
-            device_name: None,
-            media_type: None,
-            kms_key_id: None,
-            storage_tier: kvs_protocol::api::StorageTier::Hot,
-            tags: Default::default(),
-        };
+        let new = NewStream::named(
+            "cam".parse().expect("it is a name"),
+            "first".parse().expect("it is a version"),
+            1,
+        );
         let stream = store.create_stream(new).expect("it is new").id;
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.build().expect("a thread can wait");

@@ -75,16 +75,11 @@ mod tests {
     fn a_folder_of_an_earlier_version_learns_its_master_key_from_one_that_opens() {
         let disk = Arc::new(MemoryDisk::new());
         let store = open(&disk).expect("it is new");
-        let new = NewStream {
-            name: "cam".parse().expect("it is a name"),
-            version: "first".parse().expect("it is a version"),
-            retention_hours: 1,
-            device_name: None,
-            media_type: None,
-            kms_key_id: None,
-            storage_tier: kvs_protocol::api::StorageTier::Hot,
-            tags: Default::default(),
-        };
+        let new = NewStream::named(
+            "cam".parse().expect("it is a name"),
+            "first".parse().expect("it is a version"),
+            1,
+        );
         store.create_stream(new).expect("it is new");
         let mark = |store: &Store| {
             let snapshot = store.0.shared.snapshot().expect("the index works");

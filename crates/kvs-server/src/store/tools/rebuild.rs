@@ -238,15 +238,10 @@ fn nameless(id: StreamId, others: &BTreeMap<StreamId, Stream>, now_ms: u64) -> S
     while others.values().any(|other| other.name.as_str() == name) {
         name.push('-');
     }
-    let new = NewStream {
-        name: name.parse().expect("it has plain characters, and few"),
-        version: NAMELESS.parse().expect("letters are a version"),
-        retention_hours: NAMELESS_RETENTION_HOURS,
-        device_name: None,
-        media_type: None,
-        kms_key_id: None,
-        storage_tier: kvs_protocol::api::StorageTier::Hot,
-        tags: Default::default(),
-    };
+    let new = NewStream::named(
+        name.parse().expect("it has plain characters, and few"),
+        NAMELESS.parse().expect("letters are a version"),
+        NAMELESS_RETENTION_HOURS,
+    );
     Stream::new(id, now_ms, new)
 }

@@ -59,16 +59,11 @@ fn row(stream: StreamId, segment: u32, quarter: u32) -> Row {
 fn killed(segments: u32) -> SimulatedDisk {
     let disk = SimulatedDisk::new(1);
     let store = open(&disk).expect("it is new");
-    let new = NewStream {
-        name: "cam".parse().expect("it is a name"),
-        version: "first".parse().expect("it is a version"),
-        retention_hours: 24,
-        device_name: None,
-        media_type: None,
-        kms_key_id: None,
-        storage_tier: kvs_protocol::api::StorageTier::Hot,
-        tags: Default::default(),
-    };
+    let new = NewStream::named(
+        "cam".parse().expect("it is a name"),
+        "first".parse().expect("it is a version"),
+        24,
+    );
     let stream = store.create_stream(new).expect("it is new").id;
     let shared = &store.0.shared;
     let rows = (1..=segments).flat_map(|at| (0..4).map(move |quarter| row(stream, at, quarter)));

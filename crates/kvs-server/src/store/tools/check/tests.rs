@@ -19,16 +19,11 @@ struct Broken {
 }
 
 fn new_stream(name: &str) -> NewStream {
-    NewStream {
-        name: name.parse().expect("it is a name"),
-        version: "first".parse().expect("it is a version"),
-        retention_hours: 1,
-        device_name: None,
-        media_type: None,
-        kms_key_id: None,
-        storage_tier: kvs_protocol::api::StorageTier::Hot,
-        tags: Default::default(),
-    }
+    NewStream::named(
+        name.parse().expect("it is a name"),
+        "first".parse().expect("it is a version"),
+        1,
+    )
 }
 
 /// A sound store with one stream of three fragments.
