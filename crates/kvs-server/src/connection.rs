@@ -26,7 +26,7 @@ use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
 use crate::faults::wire::Wire;
-use crate::server::turned_true;
+use crate::stopping::turned_true;
 
 /// A client that speaks has sent its head by then; one that does not is holding a socket.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);

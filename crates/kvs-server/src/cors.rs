@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use kvs_protocol::api::Operation;
 
 use crate::config::Config;
-use crate::server::StartError;
+use crate::start_error::StartError;
 
 /// What a script may read beside the body; AWS exposes the same.
 const EXPOSED_HEADERS: HeaderValue =

@@ -9,7 +9,7 @@ use kvs_protocol::{ApiError, ErrorKind};
 
 use crate::config::Config;
 use crate::cors::Origins;
-use crate::server::StartError;
+use crate::start_error::StartError;
 
 /// The names of this server.
 #[derive(Debug)]

@@ -15,6 +15,7 @@
 mod access;
 mod api;
 mod app;
+mod ask;
 mod auth;
 mod backup_socket;
 pub mod clock;
@@ -30,12 +31,16 @@ mod lock;
 mod metrics;
 mod quotas;
 mod reader;
+mod router;
 mod seed;
 mod server;
+mod start_error;
+mod stopping;
 pub mod store;
 mod stored;
 mod tls;
 
 pub use config::{ACCOUNT_ID, Config, GET_MEDIA_IDLE, REGION, TlsFiles};
 pub use seed::Seed;
-pub use server::{Handle, Server, StartError};
+pub use server::{Handle, Server};
+pub use start_error::StartError;

@@ -11,10 +11,11 @@ use kvs_protocol::{FragmentNumber, FragmentParts};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::ask::ask;
 use crate::live::{BEFORE_ALL, Follower, Fragment, LiveStream, Next, Phase};
-use crate::server::turned_true;
+use crate::stopping::turned_true;
 use crate::store::{Store, StoreError, StreamId, TimeOrigin};
-use crate::stored::{StoredFragment, ask};
+use crate::stored::StoredFragment;
 
 /// Where a reader begins.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::app::{self, App};
+use crate::app::App;
 use crate::auth::Auth;
 use crate::backup_socket::BackupSocket;
 use crate::config::Config;
@@ -24,6 +23,9 @@ use crate::faults::{Faults, LetGo};
 use crate::live;
 use crate::lock::lock;
 use crate::metrics::Present;
+use crate::router::router;
+use crate::start_error::StartError;
+use crate::stopping::turned_true;
 use crate::store::StoreError;
 use crate::tls::Tls;
 
@@ -35,63 +37,6 @@ const STORE_FILES: u64 = 64;
 const STOP_TIMEOUT: Duration = Duration::from_millis(4700);
 /// A pause after a failed accept (out of file descriptors), so that it is no busy loop.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-
-/// Why a server did not start. Each is one line that says what to do.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The address cannot be bound.
-    #[error("cannot listen on {address}: {source}; choose another --listen")]
-    Listen {
-        /// The address that was asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// An open server would be reachable from other machines.
-    #[error(
-        "refusing to listen on {0} without --credentials: anybody could read and write; \
-         give --credentials FILE, or listen on 127.0.0.1"
-    )]
-    OpenToNetwork(SocketAddr),
-    /// The credentials file is unusable.
-    #[error("--credentials {path}: {what}")]
-    Credentials {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and where. Never a secret.
-        what: String,
-    },
-    /// A TLS file is unusable.
-    #[error("TLS file {path}: {what}")]
-    Tls {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// A file to begin with is unusable.
-    #[error("--seed {path}: {what}")]
-    Seed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A flag makes no sense.
-    #[error("--{flag} {value}: {what}")]
-    Flag {
-        /// The flag's name.
-        flag: &'static str,
-        /// What was given.
-        value: String,
-        /// What is wrong, and what to give instead.
-        what: &'static str,
-    },
-}
 
 /// The server itself; see [`Server::start`].
 #[derive(Debug)]
@@ -267,7 +212,7 @@ async fn accept(listener: TcpListener, tls: Option<Arc<Tls>>, app: Arc<App>) {
     let faults = app.faults().cloned();
     let held_up = faults.clone().map(LetGo);
     let connected = app.metrics().connections.clone();
-    let router = app::router(app);
+    let router = router(app);
     // Dropped with this task, and every connection with it.
     let mut connections = JoinSet::new();
     loop {
@@ -305,11 +250,6 @@ async fn accept(listener: TcpListener, tls: Option<Arc<Tls>>, app: Arc<App>) {
     if timeout(STOP_TIMEOUT, all).await.is_err() {
         tracing::warn!("some connections did not end in time");
     }
-}
-
-/// Waits until a flag is true, or nobody is left to set it.
-pub(crate) async fn turned_true(flag: &mut watch::Receiver<bool>) {
-    let _ = flag.wait_for(|flag| *flag).await;
 }
 
 #[cfg(test)]

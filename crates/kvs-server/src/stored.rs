@@ -5,23 +5,8 @@ use kvs_protocol::FragmentParts;
 use tokio::task::spawn_blocking;
 use tracing::Span;
 
-use crate::store::{FragmentReader, Store, StoreError, StreamId, damaged};
-
-/// Asks the store, whose answers may have to wait for the disk.
-pub(crate) async fn ask<T: Send + 'static>(
-    store: &Store,
-    question: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    let (store, span) = (store.clone(), Span::current());
-    spawn_blocking(move || span.in_scope(|| question(&store)))
-        .await
-        .unwrap_or_else(|error| {
-            Err(match error.is_panic() {
-                true => damaged(),
-                false => StoreError::Interrupted,
-            })
-        })
-}
+use crate::ask::ask;
+use crate::store::{FragmentReader, Store, StoreError, StreamId};
 
 /// What follows the header of a stored fragment, a bounded piece at a time.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::TlsFiles;
 use crate::lock::{read, write};
-use crate::server::StartError;
+use crate::start_error::StartError;
 
 /// What new connections are taken with.
 pub(crate) struct Tls {

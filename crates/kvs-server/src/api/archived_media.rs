@@ -19,10 +19,11 @@ use super::media::time_origin;
 use super::reply::{Refusal, json, media};
 use super::{chunk, page_token};
 use crate::app::App;
+use crate::ask::ask;
 use crate::metrics::Present;
 use crate::quotas::OpenResponse;
 use crate::store::{FragmentInfo, Query, Store, StoreError, StreamId};
-use crate::stored::{StoredFragment, ask};
+use crate::stored::StoredFragment;
 
 /// In the order of the time that was asked by, which the service does not promise.
 pub(crate) async fn list_fragments(

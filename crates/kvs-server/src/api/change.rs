@@ -5,8 +5,8 @@ use kvs_protocol::{ApiError, ErrorKind, Version};
 
 use super::reply::Refusal;
 use crate::app::App;
+use crate::ask::ask;
 use crate::store::{StoreError, Stream};
-use crate::stored::ask;
 
 impl App {
     /// Changes the stream durably. `change` is asked again if somebody else was quicker, and its

@@ -16,11 +16,11 @@ use super::change::expect_version;
 use super::page_token;
 use super::reply::{Refusal, json, nothing};
 use crate::app::App;
+use crate::ask::ask;
 use crate::auth::Action;
 use crate::ids;
 use crate::quotas::STREAMS_MAX;
 use crate::store::{NewStream, Stream};
-use crate::stored::ask;
 
 /// The stream is ACTIVE at once: there is nothing to wait for.
 pub(crate) async fn create_stream(

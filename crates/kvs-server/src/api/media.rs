@@ -16,13 +16,13 @@ use super::call::Call;
 use super::chunk;
 use super::reply::{Refusal, media};
 use crate::app::App;
+use crate::ask::ask;
 use crate::connection::OnlyReads;
 use crate::live::{BEFORE_ALL, LiveStream};
 use crate::metrics::Present;
 use crate::quotas::OpenResponse;
 use crate::reader::{Piece, Start, StreamReader};
 use crate::store::{StoreError, Stream, TimeOrigin};
-use crate::stored::ask;
 
 pub(crate) async fn get_media(
     State(app): State<Arc<App>>,

@@ -14,11 +14,11 @@ use tokio::time::timeout;
 use super::call::Call;
 use super::reply::{Refusal, typed};
 use crate::app::App;
+use crate::ask::ask;
 use crate::auth::Action;
 use crate::connection::Peer;
 use crate::metrics::OPEN_METRICS;
 use crate::store::{Store, StoreError};
-use crate::stored::ask;
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 /// What asks for health waits some seconds; a disk that takes longer is not well.

@@ -20,7 +20,7 @@ use crate::access;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::lock::{read, write};
-use crate::server::StartError;
+use crate::start_error::StartError;
 
 const SECURITY_TOKEN_HEADER: &str = "x-amz-security-token";
 

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::fault::Fault;
 use super::when::{Counts, Trigger};
 use crate::lock::lock;
-use crate::server::turned_true;
+use crate::stopping::turned_true;
 
 /// The fault with its state.
 #[derive(Debug)]

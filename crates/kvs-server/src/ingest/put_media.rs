@@ -21,8 +21,8 @@ use tracing::Instrument;
 use super::session::{Session, SessionSettings};
 use crate::api::reply::{Refusal, typed};
 use crate::app::App;
+use crate::ask::ask;
 use crate::faults::acks::{SessionFaults, meet_faults};
-use crate::stored::ask;
 
 /// Acks that wait for the client to take them. One that takes none is cut off by the connection.
 const ACKS_WAITING_MAX: usize = 64;

@@ -17,12 +17,12 @@ use super::cutter::{self, Cutter, Step};
 use super::deadlines::{Deadlines, IDLE_ACK_INTERVAL, STOP_GRACE};
 use super::refused::Refused;
 use crate::app::App;
+use crate::ask::ask;
 use crate::faults::acks::SessionFaults;
 use crate::live::{Beginning, Fragment, LiveStream, Session as Place};
 use crate::metrics::Present;
-use crate::server::turned_true;
+use crate::stopping::turned_true;
 use crate::store::{NewFragment, StoreError, StreamId};
-use crate::stored::ask;
 
 /// How long the body is still read after an error, so that the last ack is not lost to a reset.
 const LINGER: Duration = Duration::from_secs(2);
