@@ -26,7 +26,7 @@ use crate::store::{StoreError, StreamId, TimeOrigin};
 
 mod fragment;
 
-pub(crate) use fragment::{Beginning, Fragment, Phase};
+pub(crate) use fragment::{Begun, Fragment, Phase};
 
 /// What readers of a stream without retention can go back to, whichever is reached first.
 const UNSTORED_AGE_MAX: Duration = Duration::from_secs(5 * 60);
@@ -160,13 +160,13 @@ impl LiveStream {
     }
 
     /// Opens a session; `None` if as many as may be are open.
-    pub(crate) fn open_session(self: &Arc<Self>) -> Option<Session> {
+    pub(crate) fn open_session(self: &Arc<Self>) -> Option<SessionPermit> {
         self.sessions
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |open| {
                 (open < SESSIONS_MAX).then_some(open + 1)
             })
             .ok()
-            .map(|_| Session(Arc::clone(self)))
+            .map(|_| SessionPermit(Arc::clone(self)))
     }
 
     /// Follows the stream from now on.
@@ -192,7 +192,7 @@ impl LiveStream {
     /// locked meanwhile. Those that still grow are overtaken.
     pub(crate) fn begin(
         &self,
-        beginning: Beginning,
+        beginning: Begun,
         give_out: impl FnOnce() -> Result<Option<FragmentParts>, StoreError>,
     ) -> Result<Option<Arc<Fragment>>, StoreError> {
         let mut ring = lock(&self.ring);
@@ -412,9 +412,9 @@ impl Ring {
 
 /// A PutMedia under way; dropped, it makes room for another.
 #[derive(Debug)]
-pub(crate) struct Session(Arc<LiveStream>);
+pub(crate) struct SessionPermit(Arc<LiveStream>);
 
-impl Drop for Session {
+impl Drop for SessionPermit {
     fn drop(&mut self) {
         self.0.sessions.fetch_sub(1, Ordering::SeqCst);
     }

@@ -13,13 +13,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::budget::Share;
-use super::cutter::{self, Cutter, Step};
+use super::cutter::{Beginning, Cutter, Step};
 use super::deadlines::{Deadlines, IDLE_ACK_INTERVAL, STOP_GRACE};
 use super::refused::Refused;
 use crate::app::App;
 use crate::ask::ask;
 use crate::faults::acks::SessionFaults;
-use crate::live::{Beginning, Fragment, LiveStream, Session as Place};
+use crate::live::{Begun, Fragment, LiveStream, SessionPermit};
 use crate::metrics::Present;
 use crate::stopping::turned_true;
 use crate::store::{NewFragment, StoreError, StreamId};
@@ -59,7 +59,7 @@ pub(super) struct Session {
     /// In their order: AWS's producer takes PERSISTED of one for that of all before it.
     storing: FuturesOrdered<Pin<Box<dyn Future<Output = Stored> + Send>>>,
     deadlines: Deadlines,
-    _place: Place,
+    _permit: SessionPermit,
     _present: Present,
 }
 
@@ -102,7 +102,7 @@ impl Session {
     pub(super) fn new(
         app: Arc<App>,
         live: Arc<LiveStream>,
-        place: Place,
+        permit: SessionPermit,
         settings: SessionSettings,
         acks: mpsc::Sender<Ack>,
     ) -> Self {
@@ -120,7 +120,7 @@ impl Session {
             failed: None,
             storing: FuturesOrdered::new(),
             deadlines: Deadlines::new(Instant::now(), age_max),
-            _place: place,
+            _permit: permit,
             _present: present,
         }
     }
@@ -289,7 +289,7 @@ impl Session {
         Ok(())
     }
 
-    async fn begin(&mut self, beginning: cutter::Beginning) -> Result<(), Refused> {
+    async fn begin(&mut self, beginning: Beginning) -> Result<(), Refused> {
         if self.deadlines.stop.is_some() {
             return self.lost("the server stops").map(drop);
         }
@@ -331,13 +331,13 @@ impl Session {
     async fn number(
         &mut self,
         producer_ms: u64,
-        beginning: &cutter::Beginning,
+        beginning: &Beginning,
     ) -> Result<Arc<Fragment>, StoreError> {
         let (store, stream) = (self.app.store(), self.settings.stream);
         let stored = store.stream_by_id(stream).ok_or(StoreError::NoStream)?;
         let stored = stored.retention_hours > 0;
         loop {
-            let begins = Beginning {
+            let begins = Begun {
                 producer_ms,
                 header: beginning.header.clone(),
                 stored,
@@ -353,7 +353,7 @@ impl Session {
 
     /// The first fragment that begins when the session is old: the producer sends it again over a
     /// new connection, and nothing that is complete.
-    async fn refuse_for_age(&mut self, beginning: &cutter::Beginning) -> Result<(), Refused> {
+    async fn refuse_for_age(&mut self, beginning: &Beginning) -> Result<(), Refused> {
         let (store, stream) = (self.app.store(), self.settings.stream);
         let arrived_ms = beginning.arrived_ms;
         let number = ask(store, move |store| store.begin_fragment(stream, arrived_ms)).await;

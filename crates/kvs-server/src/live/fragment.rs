@@ -11,7 +11,7 @@ use crate::lock::lock;
 
 /// What is known of a fragment when it begins.
 #[derive(Debug)]
-pub(crate) struct Beginning {
+pub(crate) struct Begun {
     /// When it was captured, by its producer's clock.
     pub(crate) producer_ms: u64,
     /// What stands before its cluster.
@@ -64,7 +64,7 @@ pub(crate) enum Phase {
 }
 
 impl Fragment {
-    pub(super) fn new(number: FragmentParts, beginning: Beginning) -> Self {
+    pub(super) fn new(number: FragmentParts, beginning: Begun) -> Self {
         Self {
             number,
             producer_ms: beginning.producer_ms,

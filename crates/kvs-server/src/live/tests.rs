@@ -13,7 +13,7 @@ impl Numbers {
             server_ms: self.0,
             random: 0,
         };
-        let beginning = Beginning {
+        let beginning = Begun {
             producer_ms: self.0,
             header: Bytes::new(),
             stored,

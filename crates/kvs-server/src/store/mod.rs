@@ -83,10 +83,13 @@ struct Inner {
     closed: Option<tokio::sync::mpsc::Sender<Infallible>>,
 }
 
-/// Makes the writer wait, so that what a test asks for meanwhile becomes one group.
+/// A writer that waits until this is dropped, so that what a test asks for meanwhile becomes one
+/// group.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Hold(#[allow(dead_code)] SyncSender<()>);
+pub struct PausedWriter {
+    _until_dropped: SyncSender<()>,
+}
 
 impl Store {
     /// Opens the store, recovering what a crash left. Blocks.
@@ -314,13 +317,14 @@ impl Store {
         self.ask(|reply| Command::Act(Act::Checkpoint { reply }))
     }
 
-    /// See [`Hold`].
     #[doc(hidden)]
-    pub fn hold(&self) -> Hold {
-        let (hold, until) = mpsc::sync_channel(1);
-        // A writer that has ended is held for ever.
-        let _ = self.0.commands.send(Command::Hold(until));
-        Hold(hold)
+    pub fn pause_writer(&self) -> PausedWriter {
+        let (until_dropped, until) = mpsc::sync_channel(1);
+        // A writer that has ended waits for ever.
+        let _ = self.0.commands.send(Command::Pause(until));
+        PausedWriter {
+            _until_dropped: until_dropped,
+        }
     }
 }
 

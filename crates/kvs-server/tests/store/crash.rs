@@ -154,7 +154,7 @@ impl Clients {
             let lens = [0, 10, 3000, 5000, 70_000];
             news.push(fragment(stream, number, lens[random.below(5) as usize]));
         }
-        let hold = store.hold();
+        let paused = store.pause_writer();
         let appends = news
             .iter()
             .map(|new| Box::pin(maybe_done(store.append(new.clone()))));
@@ -165,7 +165,7 @@ impl Clients {
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()));
         }
-        drop(hold);
+        drop(paused);
         let mut stored = Vec::new();
         for append in &mut appends {
             wait(append.as_mut());

@@ -156,7 +156,7 @@ fn numbers_and_times_never_go_back() {
 fn on_a_disk_that_hangs_nobody_waits_for_a_number_unasked() {
     let (store, _) = in_memory();
     let stream = create(&store, "cam");
-    let hangs = store.hold();
+    let hangs = store.pause_writer();
     let try_begin = || store.try_begin_fragment(stream, NOW_MS).expect("it exists");
     let reserved = std::iter::from_fn(try_begin).count();
     assert_eq!(reserved, 1000);

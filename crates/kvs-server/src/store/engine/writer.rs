@@ -25,7 +25,7 @@ pub(in crate::store) enum Command {
     Reclaimed(Reclaim),
     Act(Act),
     /// Waits until the other end is dropped, so that a test decides what makes one group.
-    Hold(Receiver<()>),
+    Pause(Receiver<()>),
     Close,
 }
 
@@ -124,7 +124,7 @@ fn gather(first: Command, commands: &Receiver<Command>) -> (Group, bool) {
             Command::Reserve(reserve) => group.reserves.push(reserve),
             Command::Reclaimed(reclaim) => group.reclaimed.push(reclaim),
             Command::Act(act) => group.act = Some(act),
-            Command::Hold(until) => {
+            Command::Pause(until) => {
                 // The other end says nothing; it goes away.
                 let _ = until.recv();
             }
