@@ -1,5 +1,6 @@
 //! What a fault does: one variant a kind, with the members that it alone has.
 
+use kvs_protocol::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 use super::acks::Event;
@@ -168,6 +169,13 @@ fn answer(status: Option<u16>, name: Option<&str>, message: Option<&str>) -> Res
     let letters = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric());
     if name.is_some_and(|name| name.is_empty() || name.len() > NAME_BYTES_MAX || !letters(name)) {
         return Err(format!("name has 1 to {NAME_BYTES_MAX} letters and digits"));
+    }
+    if let (None, Some(name)) = (status, name)
+        && ErrorKind::from_name(name).is_none()
+    {
+        return Err(format!(
+            "the service has no exception {name}: spell it as docs/api.md does, or give a status"
+        ));
     }
     if message.is_some_and(|message| message.len() > MESSAGE_BYTES_MAX) {
         return Err(format!("message has at most {MESSAGE_BYTES_MAX} bytes"));

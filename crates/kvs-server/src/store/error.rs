@@ -175,6 +175,10 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Exists => Self::new(ErrorKind::ResourceInUse, "The stream exists already."),
             StoreError::NoStream | StoreError::NoFragment => Self::stream_not_found(),
+            StoreError::DiskFull => Self::new(
+                ErrorKind::InternalFailure,
+                "The server's disk is full: it goes on when there is room.",
+            ),
             // The cause is for the server's log.
             _ => Self::new(ErrorKind::InternalFailure, "The server could not do it."),
         }

@@ -180,6 +180,10 @@ const BAD: &[(&str, &str)] = &[
     (r#"{"kind":"answer","status":199}"#, "from 200 to 599"),
     (r#"{"kind":"answer","name":"a\r\nb"}"#, "letters and digits"),
     (
+        r#"{"kind":"answer","name":"ThrotlingException"}"#,
+        "no exception ThrotlingException",
+    ),
+    (
         r#"{"kind":"answer","status":500,"operation":"Sing"}"#,
         "operation is one of CreateStream, ",
     ),

@@ -53,6 +53,10 @@ async fn the_disk_is_full_until_the_fault_is_cleared() {
     let red = ask(address, "GET", "/healthz").await;
     assert_eq!(red.status, 503);
     assert!(String::from_utf8_lossy(&red.body).contains("nearly full"));
+    let made = post(address, "/createStream", r#"{"StreamName":"door"}"#).await;
+    assert_eq!((made.status, made.error()), (500, "InternalFailure"));
+    let said = made.json()["Message"].to_string();
+    assert!(said.contains("disk is full"), "{said}");
     clear(address).await;
     goes_on(address).await;
     assert_eq!(earliest(&server, "cam").await.len(), 2);
