@@ -14,11 +14,14 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::lock::lock;
 use crate::store::{BACKUP_SOCKET_FILE, Store};
 
+/// Each has a thread, and what it copies cannot be given back meanwhile. One more waits.
+const BACKUPS_MAX: usize = 8;
 /// A pause after a failure (out of file descriptors), so that it is no busy loop.
 const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
@@ -78,9 +81,11 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
 
 async fn accept(listener: UnixListener, store: Store, open: Open) {
     // One at a time would let one that hangs keep all others out.
+    let room = Arc::new(Semaphore::new(BACKUPS_MAX));
     loop {
+        let place = Arc::clone(&room).acquire_owned().await;
         let accepted = listener.accept().await;
-        let served = accepted.and_then(|(socket, _)| serve(socket, store.clone(), &open));
+        let served = accepted.and_then(|(socket, _)| serve(socket, store.clone(), &open, place));
         if let Err(error) = served {
             tracing::warn!(%error, "cannot serve a backup");
             tokio::time::sleep(ACCEPT_RETRY).await;
@@ -89,7 +94,12 @@ async fn accept(listener: UnixListener, store: Store, open: Open) {
 }
 
 /// In a thread of its own, as it reads the whole index and then waits.
-fn serve(socket: tokio::net::UnixStream, store: Store, open: &Open) -> io::Result<()> {
+fn serve(
+    socket: tokio::net::UnixStream,
+    store: Store,
+    open: &Open,
+    place: impl Send + 'static,
+) -> io::Result<()> {
     let socket = socket.into_std()?;
     socket.set_nonblocking(false)?;
     let socket = Arc::new(socket);
@@ -104,6 +114,7 @@ fn serve(socket: tokio::net::UnixStream, store: Store, open: &Open) -> io::Resul
             Ok(()) => tracing::info!("a backup has ended"),
             Err(error) => tracing::warn!(%error, "a backup has ended early"),
         }
+        drop(place);
     };
     thread::Builder::new()
         .name("kvs-backup".into())
