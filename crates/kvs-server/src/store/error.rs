@@ -130,6 +130,14 @@ impl StoreError {
         }
     }
 
+    fn is_disk_full(&self) -> bool {
+        match self {
+            Self::DiskFull => true,
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
     /// What a producer is told.
     pub fn ack_error(&self) -> AckError {
         match self {
@@ -175,7 +183,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Exists => Self::new(ErrorKind::ResourceInUse, "The stream exists already."),
             StoreError::NoStream | StoreError::NoFragment => Self::stream_not_found(),
-            StoreError::DiskFull => Self::new(
+            error if error.is_disk_full() => Self::new(
                 ErrorKind::InternalFailure,
                 "The server's disk is full: it goes on when there is room.",
             ),

@@ -44,8 +44,8 @@ impl fmt::Display for ClockDoubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unsynchronized => f.write_str(
-                "the clock is not synchronised: nothing expires until a time server has set it, or the \
-                 server is started with --trust-clock",
+                "the clock is not synchronised: nothing expires until a time server has set it, or \
+                 the server is started with --trust-clock",
             ),
             Self::Stepped { by_ms } => {
                 let minutes = by_ms / 60_000;
