@@ -6,7 +6,6 @@
 //! This crate turns buffers into frames and back, and nothing else: the sessions with the service
 //! are `kvs-client`'s, the bytes of Matroska `kvs-media`'s.
 
-mod caps;
 mod connection_settings;
 mod kvssink;
 mod kvssrc;

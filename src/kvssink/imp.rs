@@ -97,8 +97,8 @@ impl ElementImpl for KvsSink {
             gst::subclass::ElementMetadata::new(
                 "Kinesis Video Streams sink",
                 "Sink/Video/Network",
-                "Uploads H.264 video and AAC or G.711 audio to Amazon Kinesis Video Streams \
-                 or to kvs-server, for example: videotestsrc is-live=true \
+                "Uploads H.264, H.265 or JPEG video and AAC, Opus or G.711 audio to Amazon \
+                 Kinesis Video Streams or to kvs-server, for example: videotestsrc is-live=true \
                  ! video/x-raw,format=I420 ! x264enc tune=zerolatency ! kvssink \
                  stream-name=cam endpoint=http://127.0.0.1:5600",
                 "The gst-plugin-kvs authors",

@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 
 use kvs_client::producer::{Sample, TrackFormat};
-use kvs_media::codec::h264::AssemblyError;
+use kvs_media::codec::nal::AssemblyError;
 use kvs_media::{FrameData, ProducerTime};
 
 use super::cadence::Cadence;
+use super::caps::CapsError;
 use super::chunks::Chunks;
 use super::codec::{Codec, CodedFrame, Stamp};
 use super::imp::CAT;
 use super::timeline::{Now, Timeline, is_credible};
-use crate::caps::CapsError;
 
 /// From 1900 (NTP) to 1970 (Unix): 70 years, 17 of them leap years.
 const NTP_TO_UNIX_NS: u64 = (70 * 365 + 17) * 24 * 60 * 60 * 1_000_000_000;
@@ -29,7 +29,7 @@ pub(super) enum InputError {
     #[error("a buffer cannot be mapped for reading")]
     Unreadable,
     /// It does not end.
-    #[error("{0}: the input is no H.264 video")]
+    #[error("{0}: the input is not what its caps say")]
     Assembly(#[from] AssemblyError),
 }
 

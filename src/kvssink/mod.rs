@@ -22,6 +22,7 @@ use gst::glib;
 use gst::prelude::*;
 
 mod cadence;
+mod caps;
 mod chunks;
 mod codec;
 mod imp;

@@ -9,14 +9,18 @@ use super::KvsSinkPad;
 /// the exact form comes first, so that h264parse converts, then the bare one, for sources such as
 /// tsdemux that name no alignment.
 pub(super) fn all() -> Vec<gst::PadTemplate> {
+    let with_lengths = |name: &str, format: &str| {
+        gst::Structure::builder(name)
+            .field("stream-format", format)
+            .field("alignment", "au")
+            .build()
+    };
     let video = gst::Caps::builder_full()
-        .structure(
-            gst::Structure::builder("video/x-h264")
-                .field("stream-format", "avc")
-                .field("alignment", "au")
-                .build(),
-        )
+        .structure(with_lengths("video/x-h264", "avc"))
         .structure(gst::Structure::new_empty("video/x-h264"))
+        .structure(with_lengths("video/x-h265", "hvc1"))
+        .structure(gst::Structure::new_empty("video/x-h265"))
+        .structure(gst::Structure::new_empty("image/jpeg"))
         .build();
     let g711 = |name: &str| {
         gst::Structure::builder(name)
@@ -28,9 +32,10 @@ pub(super) fn all() -> Vec<gst::PadTemplate> {
         .structure(
             gst::Structure::builder("audio/mpeg")
                 .field("mpegversion", gst::List::new([2, 4]))
-                .field("stream-format", "raw")
+                .field("stream-format", gst::List::new(["raw", "adts"]))
                 .build(),
         )
+        .structure(gst::Structure::new_empty("audio/x-opus"))
         .structure(g711("audio/x-alaw"))
         .structure(g711("audio/x-mulaw"))
         .build();

@@ -1,13 +1,10 @@
 //! Tracks as caps: what Matroska says of a track, in GStreamer's words.
 
-use kvs_media::codec::{aac, g711, h264};
+use bytes::Bytes;
+use gst::prelude::*;
+use kvs_media::codec::nal::DecoderConfig;
+use kvs_media::codec::{aac, g711, h264, h265, jpeg, opus};
 use kvs_media::{AudioFormat, Track, TrackKind, VideoFormat};
-
-/// Matroska's codec id of H.265.
-const H265_CODEC_ID: &str = "V_MPEGH/ISO/HEVC";
-
-/// An hvcC starts with this version; a byte stream with a zero.
-const HVCC_VERSION: u8 = 1;
 
 /// What a track comes out as that has no caps of its own. The field `codec-id` names it.
 const UNKNOWN: &str = "application/octet-stream";
@@ -27,6 +24,7 @@ pub(super) fn video_template() -> gst::Caps {
                 .field("alignment", "au")
                 .build(),
         )
+        .structure(gst::Structure::new_empty("image/jpeg"))
         .structure(gst::Structure::new_empty(UNKNOWN))
         .build()
 }
@@ -40,6 +38,7 @@ pub(super) fn audio_template() -> gst::Caps {
                 .field("stream-format", "raw")
                 .build(),
         )
+        .structure(gst::Structure::new_empty("audio/x-opus"))
         .structure(gst::Structure::new_empty("audio/x-alaw"))
         .structure(gst::Structure::new_empty("audio/x-mulaw"))
         .structure(gst::Structure::new_empty(UNKNOWN))
@@ -57,7 +56,12 @@ pub(super) fn of_track(track: &Track) -> gst::Caps {
         (TrackKind::Video(format), h264::CODEC_ID | h264::CODEC_ID_OF_AWS) => {
             Some(h264_caps(track, format))
         }
-        (TrackKind::Video(format), H265_CODEC_ID) => Some(h265_caps(track, format)),
+        (TrackKind::Video(format), h265::CODEC_ID) => Some(h265_caps(track, format)),
+        (TrackKind::Video(format), jpeg::CODEC_ID) => {
+            let caps = gst::Caps::builder("image/jpeg").field("parsed", true);
+            Some(with_size(caps, format, None).build())
+        }
+        (TrackKind::Audio(_), opus::CODEC_ID) => opus_caps(track),
         (TrackKind::Audio(format), aac::CODEC_ID) => aac_caps(track, format),
         (TrackKind::Audio(format), g711::CODEC_ID) => g711_caps(track, format),
         _ => None,
@@ -95,13 +99,16 @@ fn h264_caps(track: &Track, said: VideoFormat) -> gst::Caps {
 
 fn h265_caps(track: &Track, said: VideoFormat) -> gst::Caps {
     let caps = gst::Caps::builder("video/x-h265").field("alignment", "au");
-    let has_hvcc = |private: &bytes::Bytes| private.first() == Some(&HVCC_VERSION);
-    let caps = if track.codec_private.as_ref().is_some_and(has_hvcc) {
-        with_codec_data(caps.field("stream-format", "hvc1"), track)
-    } else {
-        caps.field("stream-format", "byte-stream")
+    let config = track
+        .codec_private
+        .as_deref()
+        .and_then(|private| h265::HevcConfig::parse(private).ok());
+    let Some(config) = config else {
+        let caps = caps.field("stream-format", "byte-stream");
+        return with_size(caps, said, None).build();
     };
-    with_size(caps, said, None).build()
+    let caps = with_codec_data(caps.field("stream-format", "hvc1"), track);
+    with_size(caps, said, config.size()).build()
 }
 
 /// An AAC decoder needs the AudioSpecificConfig, which also knows more than the track's header.
@@ -118,6 +125,31 @@ fn aac_caps(track: &Track, said: AudioFormat) -> Option<gst::Caps> {
         .field("rate", int(config.sample_rate))
         .field("channels", int(channels));
     Some(with_codec_data(caps, track).build())
+}
+
+/// Decoders want both headers of an Ogg stream; the second one is empty here.
+fn opus_caps(track: &Track) -> Option<gst::Caps> {
+    const TAGS: &[u8] = b"OpusTags\0\0\0\0\0\0\0\0";
+    let private = track.codec_private.as_ref()?;
+    let head = opus::OpusHead::parse(private).ok()?;
+    let headers = [private.clone(), Bytes::from_static(TAGS)];
+    let headers = headers.map(|header| gst::Buffer::from_slice(header).to_send_value());
+    let caps = gst::Caps::builder("audio/x-opus")
+        .field("channel-mapping-family", i32::from(head.family))
+        .field("rate", int(opus::SAMPLE_RATE))
+        .field("channels", i32::from(head.channels))
+        .field("streamheader", gst::Array::from_values(headers));
+    let caps = match head.mapping {
+        None => caps,
+        Some(mapping) => caps
+            .field("stream-count", i32::from(mapping.streams))
+            .field("coupled-count", i32::from(mapping.coupled))
+            .field(
+                "channel-mapping",
+                gst::Array::new(mapping.channels.into_iter().map(i32::from)),
+            ),
+    };
+    Some(caps.build())
 }
 
 fn g711_caps(track: &Track, said: AudioFormat) -> Option<gst::Caps> {
@@ -198,7 +230,6 @@ fn h264_level(level: u8, profile: u8, compatibility: u8) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use kvs_media::TrackNumber;
 
     use super::*;
@@ -220,6 +251,12 @@ mod tests {
             codec_private: private.map(Bytes::from_static),
         })
     }
+
+    /// An hvcC of H.265 Main without parameter sets.
+    const HVCC: &[u8] = &[
+        0x01, 0x01, 0x60, 0, 0, 0, 0x90, 0, 0, 0, 0, 0, 0x3f, 0xf0, 0, 0xfc, 0xfd, 0xf8, 0xf8, 0,
+        0, 0x0f, 0,
+    ];
 
     fn video(width: u32, height: u32) -> TrackKind {
         TrackKind::Video(VideoFormat { width, height })
@@ -289,13 +326,34 @@ mod tests {
 
     #[test]
     fn h265_has_its_hvcc() {
-        let caps = caps(video(1920, 1080), H265_CODEC_ID, Some(&[1, 2, 3]));
+        let caps = caps(video(1920, 1080), h265::CODEC_ID, Some(HVCC));
         is(
             &caps,
             "video/x-h265, stream-format=hvc1, alignment=au, width=1920, height=1080, \
-             codec_data=(buffer)010203",
+             codec_data=(buffer)0101600000009000000000003ff000fcfdf8f800000f00",
         );
         within(&caps, &video_template());
+    }
+
+    #[test]
+    fn opus_and_jpeg_have_what_their_decoders_want() {
+        let jpeg = caps(video(4, 2), jpeg::CODEC_ID, None);
+        is(&jpeg, "image/jpeg, parsed=true, width=4, height=2");
+        within(&jpeg, &video_template());
+        let stereo = b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0";
+        let opus = caps(audio(), opus::CODEC_ID, Some(stereo));
+        is(
+            &opus,
+            "audio/x-opus, channel-mapping-family=0, rate=48000, channels=2, streamheader=\
+             <(buffer)4f707573486561640102380180bb0000000000, \
+             (buffer)4f707573546167730000000000000000>",
+        );
+        within(&opus, &audio_template());
+        let broken = caps(audio(), opus::CODEC_ID, Some(&stereo[..9]));
+        is(
+            &broken,
+            "application/octet-stream, codec-id=A_OPUS, codec_data=(buffer)4f7075734865616401",
+        );
     }
 
     #[test]

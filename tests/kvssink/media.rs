@@ -1,5 +1,6 @@
 //! Each form of media arrives as it was sent.
 
+use kvs_media::codec::nal::{DecoderConfig, length_prefixed};
 use kvs_media::codec::{aac, g711, h264};
 
 use super::{CAMERA, FRAMES};
@@ -22,7 +23,7 @@ fn camera_arrives(caps: &str, encoder_settings: &str) {
     assert_eq!(keys, [0, 15, 30, 45], "{caps}");
     for frame in &stored.frames {
         let data = frame.data.to_bytes();
-        h264::length_prefixed(&data, 4).for_each(|nal| {
+        length_prefixed(&data, 4).for_each(|nal| {
             nal.expect("lengths fit the frame");
         });
     }

@@ -1,7 +1,14 @@
 //! No input makes the demuxer or a codec's parser panic, or the demuxer keep more than its limits.
 
 use bytes::Bytes;
-use kvs_media::codec::{aac::AudioSpecificConfig, g711::G711, h264};
+use kvs_media::codec::adts::AdtsReader;
+use kvs_media::codec::h264::{self, H264};
+use kvs_media::codec::h265::{self, H265};
+use kvs_media::codec::nal::{
+    AccessUnit, Alignment, Assembler, DecoderConfig, NalCodec, length_prefixed,
+};
+use kvs_media::codec::opus::OpusHead;
+use kvs_media::codec::{aac::AudioSpecificConfig, g711::G711};
 use kvs_media::mkv::{DemuxError, Demuxer, Event, Limits, Muxer, MuxerSettings, Tag};
 use kvs_media::{Frame, ProducerTime, Track, TrackKind, TrackNumber, VideoFormat};
 use proptest::collection::vec;
@@ -162,12 +169,21 @@ proptest! {
         if let Ok(config) = h264::AvcConfig::parse(&bytes) {
             prop_assert_eq!(h264::AvcConfig::parse(&config.build()), Ok(config));
         }
+        if let Ok(config) = h265::HevcConfig::parse(&bytes) {
+            prop_assert_eq!(h265::HevcConfig::parse(&config.build()), Ok(config));
+        }
+        if let Ok(head) = OpusHead::parse(&[&b"OpusHead"[..], &bytes].concat()) {
+            prop_assert_eq!(OpusHead::parse(&head.build()), Ok(head));
+        }
+        let _ = AdtsReader::default().push(&bytes, Some(()), |_| {});
         let _ = AudioSpecificConfig::parse(&bytes).map(|config| config.build());
         if let Ok(format) = G711::parse(&bytes) {
             prop_assert_eq!(G711::parse(&format.build()), Ok(format));
         }
         let sps = [&[0x67][..], &bytes].concat();
         let _ = h264::Sps::parse(&sps);
+        let sps = [&[0x42, 1][..], &bytes].concat();
+        let _ = h265::Sps::parse(&sps);
     }
 
     #[test]
@@ -175,28 +191,39 @@ proptest! {
         bytes in vec(prop_oneof![Just(0), Just(1), Just(3), Just(0x65), any::<u8>()], 0..500),
         sizes in sizes(),
     ) {
-        let mut assembler = h264::Assembler::new(h264::Alignment::Unknown);
-        let mut units = Vec::new();
-        let mut rest = &bytes[..];
-        for (at, size) in sizes.iter().cycle().enumerate() {
-            let (piece, behind) = rest.split_at((*size).min(rest.len()));
-            rest = behind;
-            assembler.push(piece, Some(at), false, &mut units).expect("small");
-            if rest.is_empty() {
-                break;
-            }
-        }
-        assembler.flush(&mut units).expect("small");
-        let mut whole = h264::Assembler::<usize>::new(h264::Alignment::Unknown);
-        let mut expected = Vec::new();
-        whole.push(&bytes, None, false, &mut expected).expect("small");
-        whole.flush(&mut expected).expect("small");
-        let data = |units: &[h264::AccessUnit<usize>]| -> Vec<Bytes> {
-            units.iter().map(|unit| unit.data.clone()).collect()
-        };
-        prop_assert_eq!(data(&units), data(&expected));
-        for unit in &units {
-            prop_assert!(h264::length_prefixed(&unit.data, 4).all(|nal| nal.is_ok()));
+        byte_stream::<H264>(&bytes, &sizes)?;
+        byte_stream::<H265>(&bytes, &sizes)?;
+    }
+}
+
+/// However it is cut, it makes the same access units.
+fn byte_stream<C: NalCodec>(bytes: &[u8], sizes: &[usize]) -> Result<(), TestCaseError> {
+    let mut assembler = Assembler::<C, usize>::new(Alignment::Unknown);
+    let mut units = Vec::new();
+    let mut rest = bytes;
+    for (at, size) in sizes.iter().cycle().enumerate() {
+        let (piece, behind) = rest.split_at((*size).min(rest.len()));
+        rest = behind;
+        assembler
+            .push(piece, Some(at), false, &mut units)
+            .expect("small");
+        if rest.is_empty() {
+            break;
         }
     }
+    assembler.flush(&mut units).expect("small");
+    let mut whole = Assembler::<C, usize>::new(Alignment::Unknown);
+    let mut expected = Vec::new();
+    whole
+        .push(bytes, None, false, &mut expected)
+        .expect("small");
+    whole.flush(&mut expected).expect("small");
+    let data = |units: &[AccessUnit<C::Config, usize>]| -> Vec<Bytes> {
+        units.iter().map(|unit| unit.data.clone()).collect()
+    };
+    prop_assert_eq!(data(&units), data(&expected));
+    for unit in &units {
+        prop_assert!(length_prefixed(&unit.data, 4).all(|nal| nal.is_ok()));
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use bytes::Bytes;
+use kvs_media::codec::nal::DecoderConfig;
 use kvs_media::codec::{aac, g711, h264};
 use kvs_media::mkv::{Muxer, MuxerSettings, Tag};
 use kvs_media::{AudioFormat, Frame, ProducerTime, Track, TrackKind, TrackNumber, VideoFormat};

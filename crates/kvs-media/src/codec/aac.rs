@@ -6,7 +6,7 @@ use bytes::Bytes;
 pub const CODEC_ID: &str = "A_AAC";
 
 /// Sampling rates by samplingFrequencyIndex (ISO/IEC 14496-3 table 1.18).
-const SAMPLE_RATES: [u32; 13] = [
+pub(super) const SAMPLE_RATES: [u32; 13] = [
     96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000,
     7350,
 ];

@@ -3,7 +3,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::nal::{PPS, SPS};
 use super::sps::Sps;
+use crate::codec::nal::{DecoderConfig, ParameterSets};
 
 const VERSION: u8 = 1;
 /// Bits that are reserved and set: before lengthSizeMinusOne, the chroma format and the counts.
@@ -44,11 +46,23 @@ pub enum AvcConfigError {
 }
 
 impl AvcConfig {
-    /// Reads an avcC. What may follow the parameter sets repeats what is in them.
-    ///
-    /// # Errors
-    /// It is cut off, of another version, or has lengths of 3 bytes.
-    pub fn parse(avcc: &[u8]) -> Result<Self, AvcConfigError> {
+    /// The codec as web pages and playlists name it (RFC 6381): `avc1.64001f`.
+    pub fn rfc6381(&self) -> String {
+        let Self {
+            profile,
+            compatibility,
+            level,
+            ..
+        } = self;
+        format!("avc1.{profile:02x}{compatibility:02x}{level:02x}")
+    }
+}
+
+impl DecoderConfig for AvcConfig {
+    type Error = AvcConfigError;
+
+    /// What may follow the parameter sets repeats what is in them.
+    fn parse(avcc: &[u8]) -> Result<Self, AvcConfigError> {
         let Some((&[version, profile, compatibility, level, lengths, sps_count], rest)) =
             avcc.split_first_chunk()
         else {
@@ -74,9 +88,8 @@ impl AvcConfig {
         })
     }
 
-    /// Writes the avcC. Sets beyond the 31 and 255 that it can hold, or of more than 65 535 bytes,
-    /// are left out.
-    pub fn build(&self) -> Bytes {
+    /// Sets beyond the 31 and 255 that it can hold, or of more than 65 535 bytes, are left out.
+    fn build(&self) -> Bytes {
         let mut out = BytesMut::new();
         out.put_slice(&[VERSION, self.profile, self.compatibility, self.level]);
         out.put_u8(RESERVED_6 | (self.length_size.clamp(1, 4) - 1));
@@ -93,21 +106,39 @@ impl AvcConfig {
         out.freeze()
     }
 
-    /// Width and height in pixels, by the first sequence parameter set.
-    pub fn size(&self) -> Option<(u32, u32)> {
-        let sps = Sps::parse(self.sps.first()?).ok()?;
-        Some((sps.width, sps.height))
+    fn from_sets(sets: &ParameterSets) -> Option<Self> {
+        let of = |kind| sets.of_kind(kind).cloned().collect::<Vec<_>>();
+        let (sps, pps) = (of(SPS), of(PPS));
+        let first = Sps::parse(sps.first()?).ok()?;
+        pps.first()?;
+        Some(Self {
+            profile: first.profile,
+            compatibility: first.compatibility,
+            level: first.level,
+            length_size: 4,
+            sps,
+            pps,
+        })
     }
 
-    /// The codec as web pages and playlists name it (RFC 6381): `avc1.64001f`.
-    pub fn rfc6381(&self) -> String {
-        let Self {
-            profile,
-            compatibility,
-            level,
-            ..
-        } = self;
-        format!("avc1.{profile:02x}{compatibility:02x}{level:02x}")
+    fn sets(&self) -> impl Iterator<Item = &Bytes> {
+        self.sps.iter().chain(&self.pps)
+    }
+
+    fn length_size(&self) -> u8 {
+        self.length_size
+    }
+
+    fn with_length_size(self, length_size: u8) -> Self {
+        Self {
+            length_size,
+            ..self
+        }
+    }
+
+    fn size(&self) -> Option<(u32, u32)> {
+        let sps = Sps::parse(self.sps.first()?).ok()?;
+        Some((sps.width, sps.height))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The sequence parameter set: picture size, profile and level.
 
-use super::bits::Bits;
 use super::nal::NalKind;
+use crate::codec::nal::Bits;
 
 /// What a sequence parameter set says that is of use outside a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Sps {
         if NalKind::of(nal) != NalKind::Sps {
             return Err(SpsError::NotAnSps);
         }
-        let mut bits = Bits::of_nal(nal);
+        let mut bits = Bits::of_payload(&nal[1..]);
         let head = |bits: &mut Bits| Some((byte(bits)?, byte(bits)?, byte(bits)?, ue(bits)?));
         let (profile, compatibility, level, id) = head(&mut bits).ok_or(SpsError::CutOff)?;
         let id = bounded(id, 31, "id")?;

@@ -1,10 +1,13 @@
 //! NAL units to access units; each is one frame.
 
+use std::marker::PhantomData;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::avcc::{AvcConfig, AvcConfigError};
-use super::nal::{NalKind, find_start_code, length_prefixed, starts_decoding, trim_zeros};
+use super::byte_stream::{annex_b, find_start_code, trim_zeros};
+use super::lengths::length_prefixed;
 use super::parameter_sets::{Learned, ParameterSets};
+use super::{DecoderConfig, NalCodec, Role};
 
 /// The largest access unit: the service takes no larger fragment. What is larger is no video.
 const ACCESS_UNIT_BYTES_MAX: usize = 50 << 20;
@@ -12,23 +15,25 @@ const ACCESS_UNIT_BYTES_MAX: usize = 50 << 20;
 /// small enough that the last frame of one does not keep much alive.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// The most parameter sets that a stream can have at a time: 32 of one kind, 256 of the other.
+/// How many bytes hold a NAL unit's length in what comes out.
+const LENGTH_SIZE: u8 = 4;
+/// The most parameter sets that a stream can have at a time: 32 and 256 of H.264, fewer of H.265.
 const NEW_SETS_MAX: usize = 32 + 256;
 
-/// What the end of a pushed buffer of a byte stream means.
+/// What the end of a pushed buffer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alignment {
     /// A buffer is one access unit.
     AccessUnit,
     /// A buffer holds whole NAL units.
     Nal,
-    /// Nothing: a NAL unit may go on in the next buffer.
+    /// Nothing: a NAL unit may go on in the next buffer. With lengths, as [`Self::AccessUnit`].
     Unknown,
 }
 
 /// A coded picture with all that belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessUnit<T> {
+pub struct AccessUnit<C, T> {
     /// Its NAL units, each behind its length in 4 bytes; no delimiters, no filler, and no parameter
     /// sets but those that change before a picture that is no key frame.
     pub data: Bytes,
@@ -37,29 +42,29 @@ pub struct AccessUnit<T> {
     /// The first stamp that came with one of its NAL units.
     pub stamp: Option<T>,
     /// The configuration, if it has changed since the last access unit.
-    pub config: Option<AvcConfig>,
+    pub config: Option<C>,
 }
 
-/// A byte stream that cannot be assembled.
+/// A stream that cannot be assembled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AssemblyError {
     /// No access unit ended for too many bytes. They have been dropped.
-    #[error("an H.264 access unit of more than {ACCESS_UNIT_BYTES_MAX} bytes")]
+    #[error("a picture of more than {ACCESS_UNIT_BYTES_MAX} bytes")]
     TooLarge,
     /// Parameter sets changed too often without a picture. They have been dropped.
-    #[error("more than {NEW_SETS_MAX} H.264 parameter sets without a picture")]
+    #[error("more than {NEW_SETS_MAX} parameter sets without a picture")]
     TooManySets,
     /// A NAL unit's length reaches over the end of its buffer. The access unit has been dropped.
-    #[error("an H.264 buffer is cut off inside a NAL unit")]
+    #[error("a buffer is cut off inside a NAL unit")]
     CutOff,
 }
 
 /// How NAL units follow each other in what is pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
-    StartCodes(Alignment),
-    /// Lengths of so many bytes; a buffer is one access unit.
+    StartCodes,
+    /// Lengths of so many bytes.
     Lengths(u8),
 }
 
@@ -67,15 +72,16 @@ enum Framing {
 ///
 /// It ends at the end of a buffer whose `marker` is set or whose alignment says so, otherwise where
 /// the next one begins: at a delimiter, parameter set or SEI, or at a slice that starts a picture,
-/// once it has a slice of its own (H.264 section 7.4.1.2.3). A second field of a picture that is
-/// coded as two fields counts as an access unit.
+/// once it has a slice of its own (H.264 section 7.4.1.2.3, H.265 section 7.4.2.4.4). A second
+/// field of a picture that is coded as two fields counts as an access unit.
 ///
 /// `T` is what the caller wants to know of an access unit's time.
 #[derive(Debug)]
-pub struct Assembler<T> {
+pub struct Assembler<C: NalCodec, T> {
     framing: Framing,
-    /// The configuration that came beside the stream.
-    given: Option<AvcConfig>,
+    alignment: Alignment,
+    /// The configuration that came beside the stream, for one whose sets cannot be read here.
+    given: Option<C::Config>,
     sets: ParameterSets,
     unit: Unit<T>,
     chunk: BytesMut,
@@ -85,6 +91,7 @@ pub struct Assembler<T> {
     searched: usize,
     /// The stamp of the NAL unit in `tail`.
     tail_stamp: Option<T>,
+    codec: PhantomData<C>,
 }
 
 /// The access unit under way; its bytes are what stands in the chunk.
@@ -111,37 +118,36 @@ impl<T> Default for Unit<T> {
     }
 }
 
-impl<T> Assembler<T> {
-    /// An assembler for a byte stream (H.264 annex B) that has seen nothing.
+impl<C: NalCodec, T> Assembler<C, T> {
+    /// An assembler for a byte stream (annex B) that has seen nothing.
     pub fn new(alignment: Alignment) -> Self {
-        Self::of(Framing::StartCodes(alignment))
+        Self::of(Framing::StartCodes, alignment)
     }
 
-    /// An assembler for access units whose NAL units have their lengths before them, as this avcC
-    /// says. The first access unit reports the configuration.
+    /// An assembler for NAL units with their lengths before them, as this configuration says. The
+    /// first access unit reports it, where it has the parameter sets.
     ///
     /// # Errors
-    /// It is no avcC.
-    pub fn avc(avcc: &[u8]) -> Result<Self, AvcConfigError> {
-        let given = AvcConfig::parse(avcc)?;
-        let mut assembler = Self::of(Framing::Lengths(given.length_size));
-        for sps in &given.sps {
-            assembler.sets.learn_sps(sps);
+    /// The bytes are no configuration of the codec.
+    pub fn with_lengths(
+        config: &[u8],
+        alignment: Alignment,
+    ) -> Result<Self, <C::Config as DecoderConfig>::Error> {
+        let config = C::Config::parse(config)?;
+        let mut assembler = Self::of(Framing::Lengths(config.length_size()), alignment);
+        let has_sets = config.sets().next().is_some();
+        for set in config.sets() {
+            assembler.sets.learn(C::set_id(set), set);
         }
-        for pps in &given.pps {
-            assembler.sets.learn_pps(pps);
-        }
-        assembler.unit.changed = true;
-        assembler.given = Some(AvcConfig {
-            length_size: 4,
-            ..given
-        });
+        assembler.given = has_sets.then(|| config.with_length_size(LENGTH_SIZE));
+        assembler.unit.changed = has_sets;
         Ok(assembler)
     }
 
-    fn of(framing: Framing) -> Self {
+    fn of(framing: Framing, alignment: Alignment) -> Self {
         Self {
             framing,
+            alignment,
             given: None,
             sets: ParameterSets::default(),
             unit: Unit::default(),
@@ -149,12 +155,13 @@ impl<T> Assembler<T> {
             tail: BytesMut::new(),
             searched: 0,
             tail_stamp: None,
+            codec: PhantomData,
         }
     }
 
-    /// The decoder's configuration so far; `None` until both kinds of parameter sets have come.
-    pub fn config(&self) -> Option<AvcConfig> {
-        self.sets.config().or_else(|| self.given.clone())
+    /// The decoder's configuration so far; `None` until all kinds of parameter sets have come.
+    pub fn config(&self) -> Option<C::Config> {
+        C::Config::from_sets(&self.sets).or_else(|| self.given.clone())
     }
 
     /// Takes the next buffer of the stream. `stamp` belongs to the first access unit that begins in
@@ -167,18 +174,18 @@ impl<T> Assembler<T> {
         buffer: &[u8],
         stamp: Option<T>,
         marker: bool,
-        out: &mut impl Extend<AccessUnit<T>>,
+        out: &mut impl Extend<AccessUnit<C::Config, T>>,
     ) -> Result<(), AssemblyError> {
         let mut stamp = stamp;
         match self.framing {
-            Framing::StartCodes(Alignment::Unknown) => {
+            Framing::StartCodes if self.alignment == Alignment::Unknown => {
                 self.push_to_tail(buffer, stamp.take(), out)?;
                 if marker {
                     self.end_tail(out)?;
                 }
             }
-            Framing::StartCodes(_) => {
-                for nal in super::annex_b(buffer) {
+            Framing::StartCodes => {
+                for nal in annex_b(buffer) {
                     self.nal(nal, &mut stamp, out)?;
                 }
             }
@@ -201,12 +208,17 @@ impl<T> Assembler<T> {
     }
 
     fn buffers_are_units(&self) -> bool {
-        use Framing::{Lengths, StartCodes};
-        matches!(self.framing, StartCodes(Alignment::AccessUnit) | Lengths(_))
+        match (self.framing, self.alignment) {
+            (_, Alignment::AccessUnit) | (Framing::Lengths(_), Alignment::Unknown) => true,
+            (_, Alignment::Nal) | (Framing::StartCodes, Alignment::Unknown) => false,
+        }
     }
 
     /// Ends the stream: what there is of an access unit is complete.
-    pub fn flush(&mut self, out: &mut impl Extend<AccessUnit<T>>) -> Result<(), AssemblyError> {
+    pub fn flush(
+        &mut self,
+        out: &mut impl Extend<AccessUnit<C::Config, T>>,
+    ) -> Result<(), AssemblyError> {
         self.end_tail(out)?;
         out.extend(self.end_unit());
         Ok(())
@@ -226,7 +238,7 @@ impl<T> Assembler<T> {
         &mut self,
         buffer: &[u8],
         mut stamp: Option<T>,
-        out: &mut impl Extend<AccessUnit<T>>,
+        out: &mut impl Extend<AccessUnit<C::Config, T>>,
     ) -> Result<(), AssemblyError> {
         let old = self.tail.len();
         if old + buffer.len() > ACCESS_UNIT_BYTES_MAX {
@@ -264,11 +276,14 @@ impl<T> Assembler<T> {
     }
 
     /// The NAL unit in the tail is complete.
-    fn end_tail(&mut self, out: &mut impl Extend<AccessUnit<T>>) -> Result<(), AssemblyError> {
+    fn end_tail(
+        &mut self,
+        out: &mut impl Extend<AccessUnit<C::Config, T>>,
+    ) -> Result<(), AssemblyError> {
         let tail = std::mem::take(&mut self.tail);
         self.searched = 0;
         let mut stamp = self.tail_stamp.take();
-        for nal in super::annex_b(&tail) {
+        for nal in annex_b(&tail) {
             self.nal(nal, &mut stamp, out)?;
         }
         Ok(())
@@ -278,23 +293,21 @@ impl<T> Assembler<T> {
         &mut self,
         nal: &[u8],
         stamp: &mut Option<T>,
-        out: &mut impl Extend<AccessUnit<T>>,
+        out: &mut impl Extend<AccessUnit<C::Config, T>>,
     ) -> Result<(), AssemblyError> {
-        let kind = NalKind::of(nal);
-        if !self.buffers_are_units() && self.unit.has_slice && begins_unit(kind, nal) {
+        if !self.buffers_are_units() && self.unit.has_slice && C::begins_unit(nal) {
             out.extend(self.end_unit());
         }
         self.unit.stamp = self.unit.stamp.take().or_else(|| stamp.take());
-        match kind {
-            NalKind::AccessUnitDelimiter | NalKind::Filler => return Ok(()),
-            NalKind::Other(_) if nal.is_empty() => return Ok(()),
-            NalKind::Sps | NalKind::Pps if self.learn(kind, nal)? != Learned::Broken => {
-                return Ok(());
-            }
+        let role = C::role(nal);
+        match role {
+            Role::Padding => return Ok(()),
+            _ if nal.is_empty() => return Ok(()),
+            Role::ParameterSet if self.learn(nal)? != Learned::Broken => return Ok(()),
             _ => {}
         }
-        self.unit.key |= starts_decoding(nal);
-        if kind.is_slice() {
+        self.unit.key |= C::starts_decoding(nal);
+        if role == Role::Slice {
             let new_sets = std::mem::take(&mut self.unit.new_sets);
             if !self.unit.key {
                 // A new configuration takes effect at key frames; this picture needs it now.
@@ -306,11 +319,8 @@ impl<T> Assembler<T> {
     }
 
     /// Takes note of a parameter set.
-    fn learn(&mut self, kind: NalKind, nal: &[u8]) -> Result<Learned, AssemblyError> {
-        let learned = match kind {
-            NalKind::Sps => self.sets.learn_sps(nal),
-            _ => self.sets.learn_pps(nal),
-        };
+    fn learn(&mut self, nal: &[u8]) -> Result<Learned, AssemblyError> {
+        let learned = self.sets.learn(C::set_id(nal), nal);
         if learned == Learned::Change {
             if self.unit.new_sets.len() == NEW_SETS_MAX {
                 self.reset();
@@ -341,7 +351,7 @@ impl<T> Assembler<T> {
 
     /// The access unit under way, if it has a picture. Without one, its SEI, sets and stamp go to
     /// the next.
-    fn end_unit(&mut self) -> Option<AccessUnit<T>> {
+    fn end_unit(&mut self) -> Option<AccessUnit<C::Config, T>> {
         if !self.unit.has_slice {
             return None;
         }
@@ -352,17 +362,6 @@ impl<T> Assembler<T> {
             stamp: unit.stamp,
             config: unit.changed.then(|| self.config()).flatten(),
         })
-    }
-}
-
-/// Whether a NAL unit behind a slice belongs to the next access unit.
-fn begins_unit(kind: NalKind, nal: &[u8]) -> bool {
-    match kind {
-        NalKind::AccessUnitDelimiter | NalKind::Sps | NalKind::Pps | NalKind::Sei => true,
-        // first_mb_in_slice is 0, which Exp-Golomb codes as a single 1.
-        NalKind::Slice | NalKind::IdrSlice => nal.get(1).is_some_and(|byte| byte & 0x80 != 0),
-        NalKind::Other(14..=18) => true,
-        NalKind::Filler | NalKind::Other(_) => false,
     }
 }
 

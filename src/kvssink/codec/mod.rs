@@ -1,15 +1,20 @@
 //! From a pad's buffers to coded frames, as its caps say.
 
+mod adts;
+mod pictures;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use kvs_client::producer::TrackFormat;
-use kvs_media::codec::h264::{
-    AccessUnit, Alignment, Assembler, AssemblyError, AvcConfig, length_prefixed, to_annex_b,
-};
+use kvs_media::codec::h264::H264;
+use kvs_media::codec::h265::H265;
+use kvs_media::codec::nal::AssemblyError;
 
+use super::caps::{self, CapsError, NalMedia};
 use super::chunks::Chunks;
-use crate::caps::{self, CapsError, H264Framing};
+use adts::Adts;
+use pictures::Pictures;
 
 /// When a buffer is due, before anything is made of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,53 +42,41 @@ pub(super) struct CodedFrame {
 /// How the buffers of a pad become frames.
 #[derive(Debug)]
 pub(super) enum Codec {
-    /// Each buffer is a frame at which decoding can start: audio.
+    /// Each buffer is a frame at which decoding can start.
     Packets { format: Option<TrackFormat> },
+    /// AAC behind ADTS headers.
+    Adts(Adts),
     /// Pictures are assembled from NAL units.
-    Pictures {
-        assembler: Box<Assembler<Stamp>>,
-        /// Size of the length before each NAL unit, where the assembler wants a byte stream.
-        length_size: Option<u8>,
-        /// Width and height, where the caps say them.
-        size: Option<(u32, u32)>,
-    },
+    Pictures(Box<dyn Pictures>),
 }
 
 impl Codec {
     /// What the buffers behind these caps need.
     pub(super) fn from_caps(caps: &gst::CapsRef) -> Result<Self, CapsError> {
-        let structure = caps.structure(0).ok_or(CapsError::Empty)?;
-        if structure.name() != "video/x-h264" {
-            let format = Some(caps::audio_track(structure)?);
-            return Ok(Self::Packets { format });
-        }
-        let (assembler, length_size) = match caps::h264_framing(structure)? {
-            H264Framing::Lengths(avcc) => (Assembler::avc(&avcc).map_err(CapsError::Avc)?, None),
-            H264Framing::StartCodes(alignment) => (Assembler::new(alignment), None),
-            H264Framing::SingleLengths(config) => (knowing(&config), Some(config.length_size)),
+        let caps = caps.structure(0).ok_or(CapsError::Empty)?;
+        let packets = |format| Self::Packets {
+            format: Some(format),
         };
-        Ok(Self::Pictures {
-            assembler: Box::new(assembler),
-            length_size,
-            size: caps::size(structure),
+        Ok(match caps.name().as_str() {
+            "video/x-h264" => Self::Pictures(pictures::from_caps::<H264>(caps, &NalMedia::H264)?),
+            "video/x-h265" => Self::Pictures(pictures::from_caps::<H265>(caps, &NalMedia::H265)?),
+            _ if caps::is_adts(caps) => Self::Adts(Adts::default()),
+            "image/jpeg" => packets(caps::jpeg_track(caps)),
+            _ => packets(caps::audio_track(caps)?),
         })
     }
 
     /// Whether buffers stand for themselves, so that one may be left out without harm to others.
     pub(super) fn is_packets(&self) -> bool {
-        matches!(self, Self::Packets { .. })
+        matches!(self, Self::Packets { .. } | Self::Adts(_))
     }
 
     /// The format, where the caps alone say it.
     pub(super) fn early_format(&self) -> Option<TrackFormat> {
         match self {
             Self::Packets { format } => format.clone(),
-            Self::Pictures {
-                assembler, size, ..
-            } => {
-                let config = assembler.config()?;
-                Some(caps::video_track(&config, *size))
-            }
+            Self::Adts(_) => None,
+            Self::Pictures(pictures) => pictures.format(),
         }
     }
 
@@ -108,28 +101,11 @@ impl Codec {
                 });
                 Ok(())
             }
-            Self::Pictures {
-                assembler,
-                length_size,
-                size,
-            } => {
-                let stream = match length_size {
-                    Some(length_size) => {
-                        let nals =
-                            length_prefixed(data, *length_size).collect::<Result<Vec<_>, _>>();
-                        Some(to_annex_b(nals.map_err(|_| AssemblyError::CutOff)?))
-                    }
-                    None => None,
-                };
-                let data = stream.as_deref().unwrap_or(data);
-                let size = *size;
-                assembler.push(
-                    data,
-                    Some(stamp),
-                    ends_picture,
-                    &mut Frames { frames, size },
-                )
+            Self::Adts(adts) => {
+                adts.push(data, stamp, chunks, frames);
+                Ok(())
             }
+            Self::Pictures(pictures) => pictures.push(data, stamp, ends_picture, frames),
         }
     }
 
@@ -139,48 +115,18 @@ impl Codec {
         frames: &mut VecDeque<CodedFrame>,
     ) -> Result<(), AssemblyError> {
         match self {
-            Self::Packets { .. } => Ok(()),
-            Self::Pictures {
-                assembler, size, ..
-            } => {
-                let size = *size;
-                assembler.flush(&mut Frames { frames, size })
-            }
+            Self::Packets { .. } | Self::Adts(_) => Ok(()),
+            Self::Pictures(pictures) => pictures.finish(frames),
         }
     }
 
-    /// Forgets a picture under way.
+    /// Forgets what is under way.
     pub(super) fn reset(&mut self) {
-        if let Self::Pictures { assembler, .. } = self {
-            assembler.reset();
+        match self {
+            Self::Packets { .. } => {}
+            Self::Adts(adts) => adts.reset(),
+            Self::Pictures(pictures) => pictures.reset(),
         }
-    }
-}
-
-/// An assembler of single NAL units that knows the parameter sets from the caps.
-fn knowing(config: &AvcConfig) -> Assembler<Stamp> {
-    let mut assembler = Assembler::new(Alignment::Nal);
-    let sets = config.sps.iter().chain(&config.pps).map(Bytes::as_ref);
-    // Parameter sets are far below any limit, and make no picture.
-    let _no_picture = assembler.push(&to_annex_b(sets), None, false, &mut Vec::new());
-    assembler
-}
-
-/// Takes access units in as frames.
-struct Frames<'a> {
-    frames: &'a mut VecDeque<CodedFrame>,
-    size: Option<(u32, u32)>,
-}
-
-impl Extend<AccessUnit<Stamp>> for Frames<'_> {
-    fn extend<I: IntoIterator<Item = AccessUnit<Stamp>>>(&mut self, units: I) {
-        let size = self.size;
-        self.frames.extend(units.into_iter().map(|unit| CodedFrame {
-            data: unit.data,
-            key: unit.key,
-            stamp: unit.stamp.unwrap_or_default(),
-            format: unit.config.map(|config| caps::video_track(&config, size)),
-        }));
     }
 }
 

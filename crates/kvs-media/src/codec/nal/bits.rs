@@ -1,22 +1,18 @@
 //! Reading a NAL unit bit by bit.
 
 /// The bits of a NAL unit's payload, with the emulation prevention bytes taken out
-/// (H.264 section 7.3.1). Every read says `None` behind the end.
+/// (H.264 and H.265 section 7.3.1.1). Every read says `None` behind the end.
 #[derive(Clone, Debug)]
-pub(super) struct Bits {
+pub(crate) struct Bits {
     rbsp: Vec<u8>,
     /// In bits.
     at: usize,
 }
 
 impl Bits {
-    /// The bits behind a NAL unit's header byte.
-    pub(super) fn of_nal(nal: &[u8]) -> Self {
-        Self::of_payload(nal.get(1..).unwrap_or_default())
-    }
-
-    /// The bits of a part of a NAL unit that begins on a byte.
-    pub(super) fn of_payload(payload: &[u8]) -> Self {
+    /// The bits of a NAL unit, or of a part of it that begins on a byte: mostly of what is behind
+    /// its header.
+    pub(crate) fn of_payload(payload: &[u8]) -> Self {
         let mut rbsp = Vec::with_capacity(payload.len());
         let mut zeros = 0;
         for &byte in payload {
@@ -31,20 +27,26 @@ impl Bits {
     }
 
     /// u(1).
-    pub(super) fn flag(&mut self) -> Option<bool> {
+    pub(crate) fn flag(&mut self) -> Option<bool> {
         let byte = *self.rbsp.get(self.at / 8)?;
         let bit = byte >> (7 - self.at % 8) & 1;
         self.at += 1;
         Some(bit == 1)
     }
 
+    /// Passes over so many bits; `None` where there are not as many.
+    pub(crate) fn skip(&mut self, count: usize) -> Option<()> {
+        self.at += count;
+        (self.at <= self.rbsp.len() * 8).then_some(())
+    }
+
     /// u(n), at most 32 bits.
-    pub(super) fn unsigned(&mut self, count: u32) -> Option<u32> {
+    pub(crate) fn unsigned(&mut self, count: u32) -> Option<u32> {
         (0..count).try_fold(0, |value, _| Some((value << 1) | u32::from(self.flag()?)))
     }
 
     /// ue(v), Exp-Golomb: as many zeros as bits follow the one.
-    pub(super) fn exp_golomb(&mut self) -> Option<u32> {
+    pub(crate) fn exp_golomb(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while !self.flag()? {
             zeros += 1;
@@ -56,7 +58,7 @@ impl Bits {
     }
 
     /// se(v): 0, 1, -1, 2, -2 …
-    pub(super) fn signed_exp_golomb(&mut self) -> Option<i64> {
+    pub(crate) fn signed_exp_golomb(&mut self) -> Option<i64> {
         let code = i64::from(self.exp_golomb()?);
         Some(if code % 2 == 1 {
             code / 2 + 1
@@ -83,7 +85,7 @@ mod tests {
 
     #[test]
     fn emulation_prevention_is_taken_out() {
-        let mut bits = Bits::of_nal(&[0x67, 0, 0, 3, 1, 0, 0, 3]);
+        let mut bits = Bits::of_payload(&[0, 0, 3, 1, 0, 0, 3]);
         assert_eq!(bits.unsigned(24), Some(1));
         assert_eq!(bits.unsigned(16), Some(0));
         assert_eq!(bits.flag(), None);

@@ -1,5 +1,9 @@
 use super::super::{annex_b, length_prefixed};
 use super::*;
+use crate::codec::h264::{AvcConfig, H264};
+
+type Assembler<T> = super::Assembler<H264, T>;
+type AccessUnit<T> = super::AccessUnit<AvcConfig, T>;
 
 const SPS: &[u8] = &[
     0x67, 0x64, 0x00, 0x28, 0xac, 0xd9, 0x40, 0x78, 0x02, 0x27, 0xe5, 0xc0, 0x44, 0x00, 0x00, 0x03,
@@ -250,7 +254,8 @@ fn access_units_with_lengths_come_out_with_lengths_of_four_bytes() {
         sps: vec![SPS.into()],
         pps: vec![PPS.into()],
     };
-    let mut assembler = Assembler::avc(&config.build()).expect("valid");
+    let mut assembler =
+        Assembler::with_lengths(&config.build(), Alignment::AccessUnit).expect("valid");
     let expected = AvcConfig {
         length_size: 4,
         ..config
