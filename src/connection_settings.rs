@@ -20,6 +20,7 @@ const DEFAULT_COMPLETION_TIMEOUT_S: u32 = 10;
 #[derive(Clone, Default)]
 pub(crate) struct ConnectionSettings {
     stream_name: Option<String>,
+    stream_arn: Option<String>,
     region: Option<String>,
     endpoint: Option<String>,
     ca_file: Option<String>,
@@ -52,6 +53,11 @@ impl ConnectionSettings {
                 .default_value(DEFAULT_STREAM_NAME)
                 .mutable_ready()
                 .build(),
+            text(
+                "stream-arn",
+                "Stream ARN",
+                "ARN of the stream, which names its region too; wins over stream-name",
+            ),
             text("aws-region", "AWS region", region),
             text("region", "AWS region", "The same as aws-region"),
             text("endpoint", "Endpoint", endpoint),
@@ -125,6 +131,7 @@ impl ConnectionSettings {
     pub(crate) fn set(&mut self, name: &str, value: &glib::Value) -> bool {
         let field = match name {
             "stream-name" => &mut self.stream_name,
+            "stream-arn" => &mut self.stream_arn,
             "aws-region" | "region" => &mut self.region,
             "endpoint" | "endpoint-uri" => &mut self.endpoint,
             "ca-file" => &mut self.ca_file,
@@ -175,6 +182,7 @@ impl ConnectionSettings {
         let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
         match name {
             "stream-name" => text(&self.stream_name, Some(DEFAULT_STREAM_NAME)),
+            "stream-arn" => text(&self.stream_arn, None),
             "aws-region" | "region" => text(&self.region, Some(DEFAULT_REGION)),
             "endpoint" | "endpoint-uri" => text(&self.endpoint, None),
             "ca-file" => text(&self.ca_file, None),
@@ -194,8 +202,12 @@ impl ConnectionSettings {
     /// # Errors
     /// A property makes no sense; the text names it and says what to do.
     pub(crate) fn config(&self) -> Result<ConnectionConfig, ServiceError> {
-        let wrong = |error: ServiceError| ServiceError::config(format!("stream-name: {error}"));
-        let stream: StreamId = self.stream_name().parse().map_err(wrong)?;
+        let (property, stream) = match &self.stream_arn {
+            Some(arn) => ("stream-arn", arn.as_str()),
+            None => ("stream-name", self.stream_name()),
+        };
+        let wrong = |error: ServiceError| ServiceError::config(format!("{property}: {error}"));
+        let stream: StreamId = stream.parse().map_err(wrong)?;
         let mut config = ConnectionConfig::new(stream);
         config.region.clone_from(&self.region);
         config.endpoint.clone_from(&self.endpoint);
@@ -216,8 +228,8 @@ impl ConnectionSettings {
     }
 
     /// Whether the user named a stream.
-    pub(crate) fn has_stream_name(&self) -> bool {
-        self.stream_name.is_some()
+    pub(crate) fn names_a_stream(&self) -> bool {
+        self.stream_name.is_some() || self.stream_arn.is_some()
     }
 
     fn credentials(&self) -> Result<CredentialSource, ServiceError> {

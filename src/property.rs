@@ -1,5 +1,7 @@
 //! Properties: how text is defined, and how a value becomes a setting.
 
+use std::ops::RangeInclusive;
+
 use gst::glib;
 use gst::prelude::*;
 
@@ -23,4 +25,32 @@ pub(crate) fn take<'v, T: glib::value::FromValue<'v>>(field: &mut T, value: &'v 
     if let Ok(value) = value.get() {
         *field = value;
     }
+}
+
+/// A property that is on or off.
+pub(crate) fn switch(name: &str, nick: &str, blurb: &str, default: bool) -> glib::ParamSpec {
+    glib::ParamSpecBoolean::builder(name)
+        .nick(nick)
+        .blurb(blurb)
+        .default_value(default)
+        .mutable_ready()
+        .build()
+}
+
+/// A property that is a number.
+pub(crate) fn number(
+    name: &str,
+    nick: &str,
+    blurb: &str,
+    range: RangeInclusive<u32>,
+    default: u32,
+) -> glib::ParamSpec {
+    glib::ParamSpecUInt::builder(name)
+        .nick(nick)
+        .blurb(blurb)
+        .minimum(*range.start())
+        .maximum(*range.end())
+        .default_value(default)
+        .mutable_ready()
+        .build()
 }

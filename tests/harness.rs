@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, Once};
@@ -112,6 +114,25 @@ impl Server {
     /// Starts it again, at the same address and on the same data.
     pub(crate) fn start_again(&mut self) {
         *self = Self::start_with(self.config.clone());
+    }
+
+    /// What a call of the control plane answers.
+    pub(crate) fn call(&self, path: &str, request: &serde_json::Value) -> serde_json::Value {
+        let body = request.to_string();
+        let address = self.url.trim_start_matches("http://");
+        let mut connection = TcpStream::connect(address).expect("the server listens");
+        let length = body.len();
+        write!(
+            connection,
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .expect("it takes a request");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("it answers");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+        serde_json::from_str(body).expect("JSON")
     }
 
     /// Everything that is stored of a stream.

@@ -11,6 +11,7 @@ mod face;
 mod fed;
 mod flow;
 mod media;
+mod properties;
 mod ready;
 mod running;
 mod secure;

@@ -13,7 +13,7 @@ use super::pad::wall_ns;
 use super::settings::Settings;
 use super::timeline::Now;
 use super::upload::{Upload, stats_structure};
-use super::{KvsSinkPad, templates};
+use super::{KvsSinkPad, signals, templates};
 use crate::lock::lock;
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -70,8 +70,16 @@ impl ObjectImpl for KvsSink {
         &PROPERTIES
     }
 
+    fn signals() -> &'static [glib::subclass::Signal] {
+        static SIGNALS: LazyLock<Vec<glib::subclass::Signal>> = LazyLock::new(signals::all);
+        &SIGNALS
+    }
+
     fn set_property(&self, _id: usize, value: &glib::Value, spec: &glib::ParamSpec) {
         lock(&self.settings).set(spec.name(), value);
+        if let Some(why) = Settings::has_no_effect(spec.name()) {
+            gst::info!(CAT, imp = self, "{} has no effect: {why}", spec.name());
+        }
         self.is_changed.store(true, Ordering::Release);
     }
 
@@ -214,7 +222,7 @@ impl KvsSink {
     fn start(&self) -> Result<(), gst::StateChangeError> {
         self.is_changed.store(false, Ordering::Release);
         let settings = lock(&self.settings).clone();
-        if !settings.connection.has_stream_name() {
+        if !settings.connection.names_a_stream() {
             let name = settings.connection.stream_name();
             gst::warning!(CAT, imp = self, "stream-name is not set: {name} is taken");
         }
@@ -426,7 +434,8 @@ impl KvsSink {
         any
     }
 
-    fn stats(&self) -> Option<gst::Structure> {
+    /// The figures of the upload under way, or of the last one.
+    pub(super) fn stats(&self) -> Option<gst::Structure> {
         let upload = {
             let uploads = lock(&self.uploads);
             match &uploads.current {

@@ -73,10 +73,12 @@ impl Input {
     }
 
     /// Takes a buffer; [`next_frame`](Self::next_frame) then gives what is complete.
-    pub(super) fn push(&mut self, buffer: &gst::BufferRef) -> Result<(), InputError> {
+    ///
+    /// `clips` leaves audio out that lies outside its segment.
+    pub(super) fn push(&mut self, buffer: &gst::BufferRef, clips: bool) -> Result<(), InputError> {
         let codec = self.codec.as_mut().ok_or(InputError::NoCaps)?;
         let segment = self.segment.as_ref().ok_or(InputError::NoSegment)?;
-        if codec.is_packets() && is_clipped(segment, buffer) {
+        if clips && codec.is_packets() && is_clipped(segment, buffer) {
             if !std::mem::replace(&mut self.told.clipped, true) {
                 gst::info!(
                     CAT,
@@ -133,8 +135,10 @@ impl Input {
         now: Now,
     ) -> Sample {
         let stamp = frame.stamp;
-        let running_ns = self.running_ns(&frame, now);
-        let camera_ns = stamp.camera_ns.filter(|&camera_ns| {
+        let told_ns = timeline.choose(stamp.position_ns, stamp.running_ns);
+        let at_ns = self.at_ns(told_ns, &frame, now);
+        let camera_ns = stamp.camera_ns.filter(|_| timeline.may_be_better());
+        let camera_ns = camera_ns.filter(|&camera_ns| {
             let credible = is_credible(camera_ns, now.wall_ns);
             if !credible && !std::mem::replace(&mut self.told.camera_clock, true) {
                 let time = ProducerTime::from_ns(camera_ns);
@@ -144,12 +148,12 @@ impl Input {
         });
         let time = match camera_ns {
             Some(camera_ns) => ProducerTime::from_ns(camera_ns),
-            None => timeline.time(running_ns, cuts && frame.key, now),
+            None => timeline.time(at_ns, cuts && frame.key, now),
         };
         Sample {
             time,
-            decode_time: stamp
-                .decode_lead_ns
+            decode_time: { stamp.decode_lead_ns }
+                .filter(|_| timeline.is_shown_in_order())
                 .and_then(|lead_ns| time.as_ns().checked_add_signed(-lead_ns))
                 .map(ProducerTime::from_ns),
             duration_ns: stamp.duration_ns,
@@ -158,9 +162,9 @@ impl Input {
         }
     }
 
-    fn running_ns(&mut self, frame: &CodedFrame, now: Now) -> i64 {
-        let stamp = frame.stamp;
-        let running_ns = stamp.running_ns.unwrap_or_else(|| {
+    /// Where a frame stands in time: where it was told, else behind the one before.
+    fn at_ns(&mut self, told_ns: Option<i64>, frame: &CodedFrame, now: Now) -> i64 {
+        let at_ns = told_ns.unwrap_or_else(|| {
             if !std::mem::replace(&mut self.told.no_time, true) {
                 gst::warning!(
                     CAT,
@@ -170,8 +174,8 @@ impl Input {
             self.cadence.next_ns(now)
         });
         let bytes = frame.data.len();
-        self.cadence.takes(running_ns, stamp.duration_ns, bytes);
-        running_ns
+        self.cadence.takes(at_ns, frame.stamp.duration_ns, bytes);
+        at_ns
     }
 }
 
@@ -198,6 +202,7 @@ fn stamp(segment: &gst::FormattedSegment<gst::ClockTime>, buffer: &gst::BufferRe
     let (pts, dts) = (buffer.pts(), buffer.dts());
     let signed = |time: gst::ClockTime| i64::try_from(time.nseconds()).ok();
     Stamp {
+        position_ns: pts.or(dts).and_then(signed),
         running_ns: pts.or(dts).and_then(|time| running_ns(segment, time)),
         decode_lead_ns: pts
             .zip(dts)
@@ -255,7 +260,7 @@ mod tests {
     }
 
     fn sample(input: &mut Input, buffer: &gst::BufferRef) -> Option<Sample> {
-        input.push(buffer).expect("the buffer is taken");
+        input.push(buffer, true).expect("the buffer is taken");
         let frame = input.next_frame()?;
         let timeline = Timeline::file(Some(UNIX_NS));
         Some(input.place(frame, &timeline, true, NOW))
@@ -277,6 +282,14 @@ mod tests {
         let mut input = alaw();
         assert!(sample(&mut input, &buffer(Some(gst::ClockTime::from_seconds(9)))).is_none());
         assert!(sample(&mut input, &buffer(Some(gst::ClockTime::from_seconds(10)))).is_some());
+    }
+
+    #[test]
+    fn audio_before_the_segment_is_sent_where_nothing_is_to_be_clipped() {
+        let mut input = alaw();
+        let early = buffer(Some(gst::ClockTime::from_seconds(9)));
+        input.push(&early, false).expect("the buffer is taken");
+        assert!(input.next_frame().is_some());
     }
 
     #[test]
@@ -322,9 +335,12 @@ mod tests {
         let mut input = alaw();
         input.flush();
         let buffer = buffer(None);
-        assert!(matches!(input.push(&buffer), Err(InputError::NoSegment)));
         assert!(matches!(
-            Input::default().push(&buffer),
+            input.push(&buffer, true),
+            Err(InputError::NoSegment)
+        ));
+        assert!(matches!(
+            Input::default().push(&buffer, true),
             Err(InputError::NoCaps)
         ));
     }

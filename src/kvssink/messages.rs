@@ -1,6 +1,6 @@
 //! The shape of each message that the element posts.
 
-use kvs_client::producer::{AckKind, Dropped, FragmentAck, ProducerState};
+use kvs_client::producer::{AckKind, Dropped, FragmentAck, Pressure, ProducerState};
 
 use super::KvsSink;
 
@@ -18,8 +18,8 @@ pub(super) fn state(element: &KvsSink, state: ProducerState) -> gst::Message {
     of_element(element, structure.build())
 }
 
-/// `kvs-fragment-ack` {type, fragment-number, fragment-timecode, result, error-code}.
-pub(super) fn fragment_ack(element: &KvsSink, ack: &FragmentAck) -> gst::Message {
+/// {type, fragment-number, fragment-timecode, result, error-code} of `kvs-fragment-ack`.
+pub(super) fn fragment_ack(ack: &FragmentAck) -> gst::Structure {
     let mut structure = gst::Structure::builder("kvs-fragment-ack").field(
         "type",
         match ack.kind {
@@ -41,6 +41,22 @@ pub(super) fn fragment_ack(element: &KvsSink, ack: &FragmentAck) -> gst::Message
             .field("result", error.id())
             .field("error-code", error.code());
     }
+    structure.build()
+}
+
+/// `kvs-pressure` {reason: buffer, percent} or {reason: latency, waited}; ns.
+pub(super) fn pressure(element: &KvsSink, pressure: Pressure) -> gst::Message {
+    let structure = gst::Structure::builder("kvs-pressure");
+    let structure = match pressure {
+        Pressure::Buffer { percent } => structure
+            .field("reason", "buffer")
+            .field("percent", u32::from(percent)),
+        Pressure::Latency { waited } => structure.field("reason", "latency").field(
+            "waited",
+            u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX),
+        ),
+        _ => structure.field("reason", pressure.to_string()),
+    };
     of_element(element, structure.build())
 }
 
@@ -54,7 +70,7 @@ pub(super) fn dropped(element: &KvsSink, dropped: &Dropped) -> gst::Message {
     of_element(element, structure.build())
 }
 
-fn of_element(element: &KvsSink, structure: gst::Structure) -> gst::Message {
+pub(super) fn of_element(element: &KvsSink, structure: gst::Structure) -> gst::Message {
     gst::message::Element::builder(structure)
         .src(element)
         .build()

@@ -31,6 +31,7 @@ mod messages;
 mod pad;
 mod report;
 mod settings;
+mod signals;
 mod templates;
 mod timeline;
 mod upload;
@@ -66,6 +67,26 @@ pub enum StreamingType {
         nick = "offline"
     )]
     Offline = 2,
+}
+
+/// What a full buffer does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstKvsSinkLeaky")]
+#[repr(i32)]
+pub enum Leaky {
+    /// As the streaming type says.
+    #[default]
+    #[enum_value(
+        name = "As streaming-type says: offline holds the source back, the others drop",
+        nick = "auto"
+    )]
+    Auto = 0,
+    /// The source waits.
+    #[enum_value(name = "Hold the source back", nick = "no")]
+    No = 1,
+    /// The oldest goes.
+    #[enum_value(name = "Drop the oldest fragment", nick = "downstream")]
+    Downstream = 2,
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {

@@ -58,7 +58,7 @@ impl KvsSinkPad {
             return Err(gst::FlowError::Eos);
         }
         let upload = element.open_upload().ok_or(gst::FlowError::Flushing)?;
-        let taken = lock(&self.state).input.push(buffer);
+        let taken = lock(&self.state).input.push(buffer, upload.clips);
         match taken {
             Ok(()) => self.send(element, &upload),
             Err(error) => Err(self.refuse(element, &error)),
@@ -114,7 +114,7 @@ impl KvsSinkPad {
         let mut state = lock(&self.state);
         while let Some(mut frame) = state.input.next_frame() {
             if let Some(format) = frame.format.take() {
-                state.set_format(format);
+                state.set_format(upload.declare(format));
             }
             let Some(number) = state.track(upload)? else {
                 gst::warning!(
@@ -173,7 +173,7 @@ impl KvsSinkPad {
         }
         let mut state = lock(&self.state);
         if let Some(format) = state.input.early_format() {
-            state.set_format(format);
+            state.set_format(upload.declare(format));
             return state.track(&upload).is_ok();
         }
         true
@@ -197,12 +197,14 @@ impl KvsSinkPad {
         let (position, duration) = gap.get();
         let until = position.saturating_add(duration.unwrap_or_default());
         let state = lock(&self.state);
-        let running = state.input.segment.as_ref();
-        let running = running.and_then(|segment| running_ns(segment, until));
-        if let (Some(track), Some(running_ns)) = (&state.track, running) {
-            let upload = &track.upload;
-            let until = upload.timeline.time(running_ns, false, element.now());
-            upload.producer.gap(track.number, until);
+        let segment = state.input.segment.as_ref();
+        let running = segment.and_then(|segment| running_ns(segment, until));
+        let Some(track) = &state.track else { return };
+        let timeline = &track.upload.timeline;
+        let position = i64::try_from(until.nseconds()).ok();
+        if let Some(at_ns) = timeline.choose(position, running) {
+            let until = timeline.time(at_ns, false, element.now());
+            track.upload.producer.gap(track.number, until);
         }
     }
 

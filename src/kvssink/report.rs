@@ -10,12 +10,12 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use kvs_client::FragmentNumber;
 use kvs_client::producer::{
-    AckKind, DropReason, Dropped, FailReason, FragmentAck, FrameSpan, ProducerEvent, ProducerState,
-    Warning,
+    AckKind, DropReason, Dropped, FailReason, FragmentAck, FrameSpan, Pressure, ProducerEvent,
+    ProducerState, Warning,
 };
 
 use super::imp::CAT;
-use super::{KvsSink, messages};
+use super::{KvsSink, messages, signals};
 use crate::lock::lock;
 use crate::report_thread::ReportThread;
 
@@ -29,6 +29,7 @@ pub(super) struct Reports {
     element: glib::WeakRef<KvsSink>,
     thread: ReportThread,
     post_messages: bool,
+    emit_metrics: bool,
     waiting: AtomicUsize,
     ending: Mutex<Ending>,
 }
@@ -57,11 +58,13 @@ impl Reports {
         element: glib::WeakRef<KvsSink>,
         thread: ReportThread,
         post_messages: bool,
+        emit_metrics: bool,
     ) -> Self {
         Self {
             element,
             thread,
             post_messages,
+            emit_metrics,
             waiting: AtomicUsize::new(0),
             ending: Mutex::default(),
         }
@@ -118,6 +121,7 @@ impl Reports {
             ProducerEvent::State(state) => self.state(element, state),
             ProducerEvent::Ack(ack) => self.ack(element, &ack),
             ProducerEvent::Dropped(dropped) => self.dropped(element, dropped),
+            ProducerEvent::Pressure(pressure) => self.pressure(element, pressure),
             ProducerEvent::KeyFrameWanted { track } => element.imp().want_key_frame(track),
             ProducerEvent::Warning(warning) => self.warning(element, &warning),
             ProducerEvent::Drained { unconfirmed } => self.drained(element, unconfirmed),
@@ -145,11 +149,20 @@ impl Reports {
                     obj = element,
                     "the service refuses fragment {number}: {error}"
                 );
+                signals::stream_error(element, error.id(), &error.to_string());
             }
             kind => gst::log!(CAT, obj = element, "fragment {number}: {kind:?}"),
         }
+        let structure = messages::fragment_ack(ack);
+        signals::fragment_ack(element, &structure);
         if self.post_messages {
-            post(element, messages::fragment_ack(element, ack));
+            post(element, messages::of_element(element, structure));
+        }
+        if self.emit_metrics
+            && ack.kind == AckKind::Persisted
+            && let Some(stats) = element.imp().stats()
+        {
+            signals::stream_client_metric(element, &stats);
         }
     }
 
@@ -180,6 +193,13 @@ impl Reports {
                 gst::ResourceError::Write,
                 ("stopped before the service confirmed {}", dropped.span)
             );
+        }
+    }
+
+    fn pressure(&self, element: &KvsSink, pressure: Pressure) {
+        gst::warning!(CAT, obj = element, "{pressure}");
+        if self.post_messages {
+            post(element, messages::pressure(element, pressure));
         }
     }
 
@@ -229,6 +249,7 @@ fn failed(element: &KvsSink, reason: FailReason, message: &str) {
         FailReason::Unreachable => gst::ResourceError::OpenWrite,
         _ => gst::ResourceError::Write,
     };
+    signals::stream_error(element, 0, message);
     gst::element_error!(element, error, ("{message}"));
 }
 

@@ -26,6 +26,10 @@ pub(super) struct Now {
 pub(super) enum Timeline {
     /// By the wall clock.
     Live(Mutex<Live>),
+    /// The wall clock when a frame arrives, whatever its own time.
+    Arrival,
+    /// The buffers' PTS, as ns since 1970.
+    Original,
     /// Running time 0 has a given producer time.
     File {
         /// Nanoseconds since 1970; where nobody gave it, the wall clock at the first frame.
@@ -54,6 +58,24 @@ impl Timeline {
         }
     }
 
+    /// Which of a buffer's times counts: its place in the segment, or that on the running clock.
+    pub(super) fn choose<T>(&self, position: T, running: T) -> T {
+        match self {
+            Self::Original => position,
+            Self::Live(_) | Self::Arrival | Self::File { .. } => running,
+        }
+    }
+
+    /// Whether the camera's own clock would be better.
+    pub(super) fn may_be_better(&self) -> bool {
+        matches!(self, Self::Live(_) | Self::File { .. })
+    }
+
+    /// Whether frames are shown in the order of these times.
+    pub(super) fn is_shown_in_order(&self) -> bool {
+        !matches!(self, Self::Arrival)
+    }
+
     /// The pipeline's clock starts or goes on: running time stood still while wall time did not.
     pub(super) fn clock_starts(&self) {
         if let Self::Live(live) = self {
@@ -72,12 +94,14 @@ impl Timeline {
         }
     }
 
-    /// The producer time of `running_ns`.
+    /// The producer time of `running_ns`, which is what [`choose`](Self::choose) chose.
     ///
     /// A stale offset is read again only where `may_jump`, which is where a fragment may start:
     /// inside one, frames stay in order.
     pub(super) fn time(&self, running_ns: i64, may_jump: bool, now: Now) -> ProducerTime {
         let offset_ns = match self {
+            Self::Arrival => return ProducerTime::from_ns(now.wall_ns),
+            Self::Original => 0,
             Self::File { start_ns } => i128::from(*start_ns.get_or_init(|| now.wall_ns)),
             Self::Live(live) => {
                 let mut live = lock(live);
@@ -198,5 +222,18 @@ mod tests {
             is_credible(WALL_NS, 60 * SECOND_NS),
             "ours is the wrong one"
         );
+    }
+
+    #[test]
+    fn original_times_and_times_of_arrival_need_no_clock_of_the_pipeline() {
+        let now = at(10, None);
+        let (position, running) = (70 * SECOND_NS as i64, 3 * SECOND_NS as i64);
+        let original = Timeline::Original;
+        let chosen = original.choose(position, running);
+        assert_eq!(original.time(chosen, true, now).as_ns(), 70 * SECOND_NS);
+        let arrival = Timeline::Arrival;
+        let chosen = arrival.choose(position, running);
+        assert_eq!(after(arrival.time(chosen, true, now)), 10);
+        assert!(!arrival.is_shown_in_order());
     }
 }

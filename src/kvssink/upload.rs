@@ -9,9 +9,8 @@ use kvs_client::producer::{Producer, ProducerState, Stats, TooManyTracks, TrackF
 use kvs_client::{Service, ServiceError};
 use kvs_media::{TrackKind, TrackNumber};
 
-use super::StreamingType;
 use super::report::Reports;
-use super::settings::Settings;
+use super::settings::{MediaSettings, Settings};
 use super::timeline::Timeline;
 use crate::report_thread::ReportThread;
 use crate::runtime;
@@ -33,6 +32,9 @@ pub(super) struct Upload {
     pub(super) producer: Producer,
     pub(super) timeline: Timeline,
     pub(super) reports: Arc<Reports>,
+    /// Whether audio outside its segment is left out.
+    pub(super) clips: bool,
+    media: MediaSettings,
     has_video: AtomicBool,
     ending: AtomicBool,
 }
@@ -44,30 +46,33 @@ impl Upload {
         settings: &Settings,
     ) -> Result<Arc<Self>, StartError> {
         let service = Service::new(settings.connection.config()?);
+        let config = settings.producer_config()?;
         let runtime = runtime::handle()?;
         let reports = Arc::new(Reports::new(
             element.downgrade(),
             ReportThread::get()?,
             settings.post_messages,
+            settings.get_kvs_metrics,
         ));
-        let timeline = if settings.streaming_type == StreamingType::Offline {
-            let start_s = settings.file_start_time_s;
-            Timeline::file((start_s > 0).then(|| start_s.saturating_mul(1_000_000_000)))
-        } else {
-            Timeline::live()
-        };
         let on_event = {
             let reports = Arc::clone(&reports);
             move |event| reports.take(event)
         };
-        let producer = Producer::start(service, settings.producer_config(), &runtime, on_event);
+        let producer = Producer::start(service, config, &runtime, on_event);
         Ok(Arc::new(Self {
             producer,
-            timeline,
+            timeline: settings.timeline(),
             reports,
+            clips: settings.clips(),
+            media: settings.media.clone(),
             has_video: AtomicBool::new(false),
             ending: AtomicBool::new(false),
         }))
+    }
+
+    /// A track as it is declared: what was set wins over what its caps say.
+    pub(super) fn declare(&self, track: TrackFormat) -> TrackFormat {
+        self.media.declare(track)
     }
 
     /// Adds a track.

@@ -20,36 +20,114 @@ fn is_a_network_sink_that_nobody_plugs_by_itself() {
     assert_eq!(templates, ["video_%u", "audio_%u"]);
 }
 
+/// The properties of AWS's element that ours has, with its defaults, and then our own.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("stream-name", "DEFAULT_STREAM"),
+    ("retention-period", "2"),
+    ("streaming-type", "realtime"),
+    ("content-type", "NULL"),
+    ("max-latency", "60"),
+    ("fragment-duration", "2000"),
+    ("timecode-scale", "1"),
+    ("key-frame-fragmentation", "true"),
+    ("frame-timecodes", "true"),
+    ("absolute-fragment-times", "true"),
+    ("fragment-acks", "true"),
+    ("restart-on-error", "true"),
+    ("recalculate-metrics", "true"),
+    ("disable-buffer-clipping", "false"),
+    ("use-original-pts", "false"),
+    ("file-start-time", "0"),
+    ("framerate", "25"),
+    ("avg-bandwidth-bps", "4194304"),
+    ("buffer-duration", "120"),
+    ("replay-duration", "40"),
+    ("connection-staleness", "60"),
+    ("codec-id", "V_MPEG4/ISO/AVC"),
+    ("track-name", "kinesis_video"),
+    ("access-key", "NULL"),
+    ("secret-key", "NULL"),
+    ("session-token", "NULL"),
+    ("aws-region", "us-west-2"),
+    ("rotation-period", "3600"),
+    ("storage-size", "128"),
+    ("log-config", "../kvs_log_configuration"),
+    ("stream-tags", "NULL"),
+    ("get-kvs-metrics", "false"),
+    ("allow-create-stream", "true"),
+    ("stop-stream-timeout", "120"),
+    ("connection-timeout", "5"),
+    ("completion-timeout", "10"),
+    (
+        "user-agent",
+        concat!("gst-plugin-kvs/", env!("CARGO_PKG_VERSION")),
+    ),
+    // Aliases.
+    ("region", "us-west-2"),
+    ("secret-access-key", "NULL"),
+    ("endpoint-uri", "NULL"),
+    ("request-timeout", "10000"),
+    ("retry-attempts", "0"),
+    // Ours.
+    ("endpoint", "NULL"),
+    ("ca-file", "NULL"),
+    ("stream-arn", "NULL"),
+    ("kms-key-id", "NULL"),
+    ("leaky", "auto"),
+    ("stats", "NULL"),
+    ("post-messages", "true"),
+];
+
+/// A property's value as gst-inspect shows it.
+fn shown(element: &gst::Element, name: &str) -> String {
+    let value = element.property_value(name);
+    let text = value.get::<Option<String>>();
+    if let Ok(None) = value.get::<Option<gst::Structure>>() {
+        return "NULL".to_owned();
+    }
+    match (text, gst::glib::EnumValue::from_value(&value)) {
+        (Ok(text), _) => text.unwrap_or_else(|| "NULL".to_owned()),
+        (_, Some((_, value))) => value.nick().to_owned(),
+        _ => value.serialize().expect("it can be shown").to_string(),
+    }
+}
+
 #[test]
-fn defaults_are_those_of_the_element_of_aws() {
+fn every_property_has_the_default_of_awss_element() {
     let element = element();
-    assert_eq!(element.property::<String>("stream-name"), "DEFAULT_STREAM");
-    assert_eq!(element.property::<String>("aws-region"), "us-west-2");
-    let numbers = [
-        ("retention-period", 2),
-        ("storage-size", 128),
-        ("buffer-duration", 120),
-        ("fragment-duration", 2000),
-        ("stop-stream-timeout", 120),
-        ("connection-timeout", 5),
-        ("completion-timeout", 10),
-        ("request-timeout", 10_000),
-        ("retry-attempts", 0),
-    ];
-    for (name, value) in numbers {
-        assert_eq!(element.property::<u32>(name), value, "{name}");
+    for (name, default) in DEFAULTS {
+        assert_eq!(shown(&element, name), *default, "{name}");
     }
-    for name in [
-        "key-frame-fragmentation",
-        "restart-on-error",
-        "allow-create-stream",
-        "post-messages",
-    ] {
-        assert!(element.property::<bool>(name), "{name}");
+    let known = |name: &str| DEFAULTS.iter().any(|(known, _)| *known == name);
+    let own = element.list_properties();
+    let own = own
+        .iter()
+        .filter(|spec| spec.owner_type() == element.type_());
+    for spec in own {
+        assert!(known(spec.name()), "{} is not in the list", spec.name());
     }
-    let streaming_type = element.property_value("streaming-type");
-    let (_, value) = gst::glib::EnumValue::from_value(&streaming_type).expect("an enum");
-    assert_eq!(value.nick(), "realtime");
+}
+
+#[test]
+fn every_property_can_be_set_in_ready_and_says_so() {
+    let element = element();
+    for (name, _) in DEFAULTS {
+        let spec = element.find_property(name).expect("it is there");
+        if spec.flags().contains(gst::glib::ParamFlags::WRITABLE) {
+            let mutable = gst::PARAM_FLAG_MUTABLE_READY;
+            assert!(spec.flags().contains(mutable), "{name}");
+            element.set_property_from_value(name, spec.default_value());
+        }
+    }
+}
+
+#[test]
+fn the_signals_are_those_of_awss_element() {
+    let element = element();
+    for name in ["stream-error", "fragment-ack", "stream-client-metric"] {
+        let signal = gst::glib::subclass::SignalId::lookup(name, element.type_());
+        assert!(signal.is_some(), "{name}");
+    }
 }
 
 #[test]

@@ -160,6 +160,21 @@ impl Service {
             .ok_or_else(|| incomplete("CreateStream", "StreamARN"))
     }
 
+    /// Gives the stream tags (TagStream); others that it has stay.
+    pub async fn tag_stream(&self, tags: &BTreeMap<String, String>) -> Result<(), ServiceError> {
+        let tags = tags.clone().into_iter().collect();
+        self.control()
+            .await?
+            .tag_stream()
+            .set_stream_name(self.stream().request_name().map(str::to_owned))
+            .set_stream_arn(self.stream().arn().map(str::to_owned))
+            .set_tags(Some(tags))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| ServiceError::from_sdk("TagStream", error).at(self.control_place()))
+    }
+
     /// The base URL for an API of the data plane (GetDataEndpoint), kept for 40 minutes.
     pub async fn data_endpoint(&self, api: DataApi) -> Result<String, ServiceError> {
         if let Some(url) = self.endpoints().get(api, clock::monotonic()) {

@@ -19,7 +19,9 @@ use pictures::Pictures;
 /// When a buffer is due, before anything is made of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stamp {
-    /// Running time of its PTS; `None` where it has none.
+    /// Its PTS; `None` where it has none.
+    pub(super) position_ns: Option<i64>,
+    /// Running time of its PTS.
     pub(super) running_ns: Option<i64>,
     /// How long before its PTS it is to be decoded.
     pub(super) decode_lead_ns: Option<i64>,

@@ -174,6 +174,12 @@ impl Buffer {
         Some(FragmentId(first.0 + found as u64))
     }
 
+    /// The earliest start of all that can be sent.
+    pub(super) fn earliest(&self) -> Option<Timecode> {
+        let sendable = self.fragments.iter().filter(|f| f.is_sendable());
+        sendable.map(|fragment| fragment.start).min()
+    }
+
     /// The service has that fragment. Moves the tail; gives back what is confirmed by that.
     pub(super) fn confirm(&mut self, id: FragmentId) -> Option<FrameSpan> {
         let fragment = self.get_mut(id)?;
@@ -220,6 +226,20 @@ impl Buffer {
         let unreleased = self.fragments.iter().filter(|f| !f.released);
         unreleased.take(2).count() > 1
             && (self.bytes + held > self.bytes_max || self.span() > self.span_max)
+    }
+
+    /// How much of the tighter bound is taken, `held` bytes elsewhere included, in percent.
+    pub(super) fn fill_percent(&self, held: usize) -> u8 {
+        let of = |taken: u128, max: u128| taken.saturating_mul(100) / max.max(1);
+        let bytes = of((self.bytes + held) as u128, self.bytes_max as u128);
+        let span = of(self.span().as_nanos(), self.span_max.as_nanos());
+        bytes.max(span).min(100) as u8
+    }
+
+    /// Since when the oldest whole fragment waits for its confirmation.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        let mut waiting = self.fragments.iter().filter(|f| !f.confirmed && f.closed);
+        waiting.next().map(|oldest| oldest.last_arrival)
     }
 
     /// Lets the oldest whole fragment go, but not `busy`, which a connection is about to complete:

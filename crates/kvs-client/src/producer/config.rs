@@ -1,5 +1,6 @@
 //! What a producer is told before it starts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::NewStream;
@@ -15,6 +16,14 @@ pub struct ProducerConfig {
     pub key_frame_fragmentation: bool,
     /// How long a fragment is where no key frame decides.
     pub fragment_duration: Duration,
+    /// Sends times since 1970; else since the origin of each connection, which its head names.
+    pub absolute_times: bool,
+    /// Asks for acknowledgements. Without them a fragment counts as stored once it was sent.
+    pub acks: bool,
+    /// Tags that the stream is to have; one that exists is given those that it lacks.
+    pub tags: BTreeMap<String, String>,
+    /// A confirmation that takes longer is told; 0 never is.
+    pub latency_max: Duration,
     /// The unit of Matroska's timecodes. At least 1 ns; the service's tools expect 1 ms.
     pub timecode_scale: Duration,
     /// How many bytes of frames wait for their PERSISTED at most.
@@ -52,6 +61,10 @@ impl Default for ProducerConfig {
             }),
             key_frame_fragmentation: true,
             fragment_duration: Duration::from_secs(2),
+            absolute_times: true,
+            acks: true,
+            tags: BTreeMap::new(),
+            latency_max: Duration::from_secs(60),
             timecode_scale: Duration::from_millis(1),
             storage_bytes_max: 128 << 20,
             buffer_duration: Duration::from_secs(120),

@@ -1,6 +1,6 @@
 //! The one task that does what the session asks for, and tells it what came of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::event::ProducerEvent;
 use super::put_media;
-use super::session::{Input, LinkId, Output};
+use super::session::{Head, Input, LinkId, Output};
 use super::shared::{MediaBody, Shared};
 use crate::task::OwnedTask;
 use crate::{DataApi, NewStream, Service, clock};
@@ -27,6 +27,7 @@ type Call = Pin<Box<dyn Future<Output = Input> + Send>>;
 struct Driver {
     service: Service,
     create: NewStream,
+    tags: BTreeMap<String, String>,
     shared: Arc<Shared>,
     calls: FuturesUnordered<Call>,
     /// Dropping a task breaks its connection off.
@@ -38,6 +39,7 @@ struct Driver {
 pub(super) async fn run(
     service: Service,
     create: NewStream,
+    tags: BTreeMap<String, String>,
     shared: Arc<Shared>,
     mut on_event: impl FnMut(ProducerEvent) + Send,
 ) {
@@ -45,6 +47,7 @@ pub(super) async fn run(
     let mut driver = Driver {
         service,
         create,
+        tags,
         shared: Arc::clone(&shared),
         calls: FuturesUnordered::new(),
         links: HashMap::new(),
@@ -94,14 +97,18 @@ impl Driver {
                     async move { Input::Created(service.create_stream(&create).await.map(drop)) },
                 );
             }
+            Output::Tag => {
+                let tags = self.tags.clone();
+                self.call(async move { Input::Tagged(service.tag_stream(&tags).await) });
+            }
             Output::Locate => self.call(async move {
                 Input::Located(service.data_endpoint(DataApi::PutMedia).await.map(drop))
             }),
             Output::ForgetEndpoint => service.invalidate_endpoint(DataApi::PutMedia),
             Output::ForgetCredentials => service.invalidate_credentials(),
-            &Output::Connect(link) => {
+            &Output::Connect(link, head) => {
                 let body = MediaBody::new(Arc::clone(&self.shared), link);
-                let task = connect(service, link, body, self.inputs.clone());
+                let task = connect(service, link, head, body, self.inputs.clone());
                 self.links.insert(link, OwnedTask::spawn(task));
             }
             Output::Close(link) => drop(self.links.remove(link)),
@@ -130,8 +137,14 @@ impl Driver {
 }
 
 /// One connection, from its opening to its end.
-async fn connect(service: Service, link: LinkId, body: MediaBody, inputs: mpsc::Sender<Input>) {
-    let mut acks = match put_media::open(&service, body, clock::wall()).await {
+async fn connect(
+    service: Service,
+    link: LinkId,
+    head: Head,
+    body: MediaBody,
+    inputs: mpsc::Sender<Input>,
+) {
+    let mut acks = match put_media::open(&service, head, body, clock::wall()).await {
         Ok(acks) => acks,
         Err(error) => {
             let _ = inputs.send(Input::Refused(link, error)).await;

@@ -1,6 +1,7 @@
 //! What a producer tells its owner.
 
 use std::fmt;
+use std::time::Duration;
 
 use kvs_media::{ProducerTime, TrackNumber};
 use kvs_protocol::{AckError, FragmentNumber};
@@ -15,6 +16,8 @@ pub enum ProducerEvent {
     Ack(FragmentAck),
     /// Frames are lost; nothing is ever lost without this.
     Dropped(Dropped),
+    /// Nothing is lost yet, and soon may be.
+    Pressure(Pressure),
     /// The source should make a key frame now.
     KeyFrameWanted {
         /// The track that cuts the fragments.
@@ -201,6 +204,35 @@ impl fmt::Display for DropReason {
     }
 }
 
+/// What may soon cost frames. Each is told when it begins, not as long as it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pressure {
+    /// So much of the buffer waits for its confirmation: 50, 80 or 95 %.
+    Buffer {
+        /// The mark that was passed.
+        percent: u8,
+    },
+    /// The oldest fragment waits for its confirmation for longer than it should.
+    Latency {
+        /// How long it has waited.
+        waited: Duration,
+    },
+}
+
+impl fmt::Display for Pressure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Buffer { percent } => write!(f, "{percent} % of the buffer wait for the service"),
+            Self::Latency { waited } => write!(
+                f,
+                "the service has not confirmed a fragment for {} s",
+                waited.as_secs()
+            ),
+        }
+    }
+}
+
 /// Something that the user should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -216,6 +248,11 @@ pub enum Warning {
     ForcedCut {
         /// Where the fragment after it starts.
         at: ProducerTime,
+    },
+    /// The stream does not have the tags that it was to have.
+    Untagged {
+        /// What failed.
+        message: String,
     },
     /// An attempt failed; another follows.
     Retry {
@@ -239,6 +276,9 @@ impl fmt::Display for Warning {
                 f,
                 "no key frame came in time: the fragment at {at} starts without one"
             ),
+            Self::Untagged { message } => {
+                write!(f, "the stream did not get its tags: {message}")
+            }
             Self::Retry {
                 message,
                 up_to_s: Some(seconds),

@@ -35,9 +35,10 @@ impl Producer {
         on_event: impl FnMut(ProducerEvent) + Send + 'static,
     ) -> Self {
         let create = config.create.clone().unwrap_or_default();
+        let tags = config.tags.clone();
         let shared = Shared::new(Session::new(config, random::number()));
         let driven = Arc::clone(&shared);
-        runtime.spawn(driver::run(service, create, driven, on_event));
+        runtime.spawn(driver::run(service, create, tags, driven, on_event));
         Self { shared }
     }
 

@@ -27,8 +27,8 @@ mod timecode;
 
 pub use config::{ProducerConfig, ROTATION_MAX, Streaming};
 pub use event::{
-    AckKind, DropReason, Dropped, FailReason, FragmentAck, FrameSpan, ProducerEvent, ProducerState,
-    Warning,
+    AckKind, DropReason, Dropped, FailReason, FragmentAck, FrameSpan, Pressure, ProducerEvent,
+    ProducerState, Warning,
 };
 pub use handle::Producer;
 pub use sample::{PushOutcome, Sample, TRACKS_MAX, TooManyTracks, TrackFormat};

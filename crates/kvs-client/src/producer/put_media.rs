@@ -14,8 +14,9 @@ use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use kvs_protocol::{Ack, AckParser, ErrorReply, sigv4};
+use kvs_protocol::{Ack, AckParser, ErrorReply, Timestamp, sigv4};
 
+use super::session::Head;
 use crate::task::OwnedTask;
 use crate::{DataApi, ErrorKind, Service, ServiceError, clock};
 
@@ -38,6 +39,7 @@ pub(super) struct Acks {
 /// Connects, signs and sends the head of a PutMedia; returns when the service takes data.
 pub(super) async fn open<B>(
     service: &Service,
+    head: Head,
     body: B,
     now: SystemTime,
 ) -> Result<Acks, ServiceError>
@@ -53,7 +55,7 @@ where
     })?;
     let credentials = service.credentials().await?;
     let region = service.region().await?;
-    let request = request(service, &uri, body, &credentials, region, now)?;
+    let request = request(service, &uri, head, body, &credentials, region, now)?;
     let config = service.config();
     let stream = service
         .http()
@@ -108,6 +110,7 @@ impl Acks {
 fn request<B>(
     service: &Service,
     uri: &Uri,
+    head: Head,
     body: B,
     credentials: &Credentials,
     region: &str,
@@ -120,13 +123,22 @@ fn request<B>(
         Some(arn) => ("x-amzn-stream-arn", arn),
         None => ("x-amzn-stream-name", stream.name()),
     };
-    let start = clock::timestamp(now).to_string();
+    let start = match head.origin {
+        Some(origin) => Timestamp::from_ms(origin.as_ms()),
+        None => clock::timestamp(now),
+    };
+    let start = start.to_string();
+    let times = match head.origin {
+        Some(_) => "RELATIVE",
+        None => "ABSOLUTE",
+    };
+    let acks = if head.acks { "1" } else { "0" };
     let signed = [
         ("host", host),
         (stream_header, stream_value),
-        ("x-amzn-fragment-timecode-type", "ABSOLUTE"),
+        ("x-amzn-fragment-timecode-type", times),
         ("x-amzn-producer-start-timestamp", start.as_str()),
-        ("x-amzn-fragment-acknowledgment-required", "1"),
+        ("x-amzn-fragment-acknowledgment-required", acks),
     ];
     let mut request = Request::post(uri.path())
         .header(header::USER_AGENT, &service.config().user_agent)

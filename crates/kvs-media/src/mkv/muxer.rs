@@ -31,6 +31,8 @@ const DOC_TYPE_VERSION: u64 = 2;
 pub struct MuxerSettings {
     /// Nanoseconds a unit of time; 1 000 000 in every AWS client.
     pub timecode_scale_ns: u32,
+    /// Where the times of clusters count from, rounded down to a unit; 1970 are absolute times.
+    pub origin: ProducerTime,
     /// The title of the Segment; left out if empty.
     pub title: String,
     /// Who makes the frames.
@@ -43,6 +45,7 @@ impl Default for MuxerSettings {
     fn default() -> Self {
         Self {
             timecode_scale_ns: 1_000_000,
+            origin: ProducerTime::from_ns(0),
             title: String::new(),
             writing_app: concat!("kvs-media ", env!("CARGO_PKG_VERSION")).to_owned(),
             segment_uid: [0; 16],
@@ -89,6 +92,8 @@ pub struct Muxer {
     header: Bytes,
     tracks: SmallVec<[TrackNumber; 4]>,
     timecode_scale_ns: u64,
+    /// In units.
+    origin: u64,
     /// The open cluster's timecode, in units.
     cluster: Option<u64>,
     arena: BytesMut,
@@ -113,10 +118,12 @@ impl Muxer {
             }
             numbers.push(track.number);
         }
+        let timecode_scale_ns = u64::from(settings.timecode_scale_ns);
         Ok(Self {
             header: header(tracks, settings),
             tracks: numbers,
-            timecode_scale_ns: settings.timecode_scale_ns.into(),
+            timecode_scale_ns,
+            origin: settings.origin.as_ns() / timecode_scale_ns,
             cluster: None,
             arena: BytesMut::new(),
         })
@@ -128,16 +135,17 @@ impl Muxer {
         self.header.clone()
     }
 
-    /// Begins a cluster at `start`, rounded down to a unit of time.
+    /// Begins a cluster at `start`, rounded down to a unit of time; at the origin if that is later.
     pub fn begin_cluster(&mut self, start: ProducerTime, out: &mut impl Extend<Bytes>) {
-        let timecode = start.as_ns() / self.timecode_scale_ns;
+        let timecode = (start.as_ns() / self.timecode_scale_ns).max(self.origin);
         self.cluster = Some(timecode);
+        let origin = self.origin;
         let arena = self.arena(CLUSTER_HEADER_BYTES);
         arena.put_u32(id::CLUSTER.0);
         arena.put_u8(UNKNOWN_SIZE);
         arena.put_u8(id::TIMECODE.0 as u8);
         arena.put_u8(0x88);
-        arena.put_u64(timecode);
+        arena.put_u64(timecode - origin);
         out.extend([self.cut()]);
     }
 

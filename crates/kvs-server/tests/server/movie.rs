@@ -71,6 +71,7 @@ impl Movie {
             title: "test".into(),
             writing_app: "test".into(),
             segment_uid: [7; 16],
+            ..MuxerSettings::default()
         };
         let muxer = Muxer::new(tracks, &settings).expect("good tracks");
         Self {

@@ -112,7 +112,7 @@ impl Session {
     }
 
     /// The last word of the service on a fragment that it keeps.
-    fn confirm(&mut self, id: LinkId, timecode: u64, now: Instant) {
+    pub(super) fn confirm(&mut self, id: LinkId, timecode: u64, now: Instant) {
         let Some(link) = self.link_mut(id) else {
             return;
         };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::event::{FailReason, ProducerState};
+use super::super::event::{FailReason, ProducerEvent, ProducerState, Warning};
 use super::{Output, Session};
 use crate::control::StreamStatus;
 use crate::{ErrorKind, ServiceError, StreamDescription};
@@ -43,6 +43,9 @@ impl Session {
             Ok(stream) => {
                 self.contact();
                 self.retains = stream.retention_hours > 0;
+                if !self.config.tags.is_empty() && !std::mem::replace(&mut self.tagged, true) {
+                    self.outputs.push_back(Output::Tag);
+                }
                 match stream.status {
                     StreamStatus::Active | StreamStatus::Updating => self.take_step(Step::Locate),
                     _ => self.wait(now, NOT_ACTIVE_YET, Step::Describe),
@@ -65,12 +68,24 @@ impl Session {
             return;
         }
         match result {
-            Ok(()) => self.take_step(Step::Describe),
+            Ok(()) => {
+                // It was made with them.
+                self.tagged = true;
+                self.take_step(Step::Describe);
+            }
             // Somebody else was faster.
             Err(error) if error.kind() == ErrorKind::InUse => {
                 self.failed(Step::Describe, &error, now);
             }
             Err(error) => self.failed(Step::Create, &error, now),
+        }
+    }
+
+    /// Data flows whether the stream has its tags or not.
+    pub(super) fn tagged(&mut self, result: Result<(), ServiceError>) {
+        if let Err(error) = result {
+            let message = error.to_string();
+            self.tell(ProducerEvent::Warning(Warning::Untagged { message }));
         }
     }
 

@@ -4,11 +4,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kvs_media::Track;
 use kvs_media::mkv::Muxer;
+use kvs_media::{ProducerTime, Track};
 
 use super::super::buffer::FragmentId;
 use super::super::timecode::Timecode;
+
+/// What the head of a connection's request says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Head {
+    /// Where times count from; `None` are times since 1970.
+    pub(in super::super) origin: Option<ProducerTime>,
+    /// Whether the service is asked for acknowledgements.
+    pub(in super::super) acks: bool,
+}
 
 /// Which connection. Numbers are never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +41,7 @@ pub(super) enum Phase {
 /// A fragment that was begun on a connection, and whose last ack has not come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
-    /// The cluster's timecode, by which acks name it.
+    /// The cluster's timecode on the wire, by which acks name it.
     pub(super) timecode: u64,
     pub(super) fragment: FragmentId,
 }
@@ -42,6 +51,8 @@ pub(super) struct Sent {
 pub(super) struct Link {
     pub(super) id: LinkId,
     pub(super) phase: Phase,
+    /// Where times on the wire count from.
+    pub(super) origin: Timecode,
     /// Made when the first fragment is sent.
     pub(super) muxer: Option<Muxer>,
     pub(super) tracks: Arc<[Track]>,
@@ -62,10 +73,11 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(id: LinkId, current: FragmentId, now: Instant) -> Self {
+    pub(super) fn new(id: LinkId, current: FragmentId, origin: Timecode, now: Instant) -> Self {
         Self {
             id,
             phase: Phase::Connecting,
+            origin,
             muxer: None,
             tracks: Arc::from([]),
             current,

@@ -20,6 +20,7 @@ mod acks;
 mod control;
 mod link;
 mod loss;
+mod pressure;
 mod rotation;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,8 @@ mod transmit;
 
 use control::Step;
 use link::Link;
-pub(super) use link::LinkId;
+pub(super) use link::{Head, LinkId};
+use pressure::Pressed;
 pub(super) use transmit::Transmit;
 
 /// What happened outside.
@@ -40,6 +42,8 @@ pub(super) enum Input {
     Described(Result<StreamDescription, ServiceError>),
     /// The answer to [`Output::Create`].
     Created(Result<(), ServiceError>),
+    /// The answer to [`Output::Tag`].
+    Tagged(Result<(), ServiceError>),
     /// The answer to [`Output::Locate`].
     Located(Result<(), ServiceError>),
     /// The service takes data on that connection.
@@ -65,14 +69,16 @@ pub(super) enum Output {
     Describe,
     /// Create the stream.
     Create,
+    /// Give the stream its tags.
+    Tag,
     /// Ask for the endpoint, unless it is known.
     Locate,
     /// Forget the endpoint that is known.
     ForgetEndpoint,
     /// Forget the credentials that are known.
     ForgetCredentials,
-    /// Open a connection.
-    Connect(LinkId),
+    /// Open a connection with that head.
+    Connect(LinkId, Head),
     /// Break a connection off, at once.
     Close(LinkId),
     /// Tell the owner.
@@ -123,6 +129,8 @@ pub(super) struct Session {
     last_failure: Option<String>,
     /// The credentials were refused, and fetched again since.
     denied: bool,
+    /// The stream has its tags, or was asked to take them.
+    tagged: bool,
     /// Whether the stream keeps fragments, so that PERSISTED is the last ack.
     retains: bool,
     /// The connection that sends.
@@ -143,6 +151,7 @@ pub(super) struct Session {
     /// The source has ended; acks are awaited until then.
     deadline: Option<Instant>,
     outputs: VecDeque<Output>,
+    pressed: Pressed,
     delays: Delays,
     stats: Stats,
 }
@@ -163,6 +172,7 @@ impl Session {
             contacted: false,
             last_failure: None,
             denied: false,
+            tagged: false,
             retains: true,
             active: None,
             next: None,
@@ -175,6 +185,7 @@ impl Session {
             idle: false,
             deadline: None,
             outputs: VecDeque::new(),
+            pressed: Pressed::default(),
             delays: Delays::default(),
             stats: Stats::default(),
         }
@@ -248,6 +259,7 @@ impl Session {
             }
             Input::Described(result) => self.described(result, now),
             Input::Created(result) => self.created(result, now),
+            Input::Tagged(result) => self.tagged(result),
             Input::Located(result) => self.located(result, now),
             Input::Accepted(id) => self.accepted(id, now),
             Input::Refused(id, error) => self.refused(id, &error, now),
@@ -323,6 +335,7 @@ impl Session {
             }
         }
         if self.config.streaming != Streaming::Offline {
+            self.feel_pressure(now);
             self.make_room();
         }
         self.connect_if_due(now);

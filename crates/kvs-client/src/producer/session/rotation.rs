@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use super::super::buffer::FragmentId;
 use super::super::config::ROTATION_MAX;
 use super::super::event::ProducerState;
-use super::link::{Link, LinkId, Phase};
+use super::super::timecode::Timecode;
+use super::link::{Head, Link, LinkId, Phase};
 use super::{Output, Session};
 
 /// The connection that is to take over is opened so long before it has to.
@@ -41,8 +42,19 @@ impl Session {
         let id = LinkId(self.links);
         self.connected_at = Some(now);
         self.stats.connections += 1;
-        self.outputs.push_back(Output::Connect(id));
-        Link::new(id, self.resume_at, now)
+        let origin = self.origin();
+        let head = Head {
+            origin: origin.map(|origin| self.scale.time(origin)),
+            acks: self.config.acks,
+        };
+        self.outputs.push_back(Output::Connect(id, head));
+        Link::new(id, self.resume_at, origin.unwrap_or_default(), now)
+    }
+
+    /// Where the times of a connection that is opened now count from: nothing that waits is
+    /// earlier. `None` are times since 1970.
+    fn origin(&self) -> Option<Timecode> {
+        (!self.config.absolute_times).then(|| self.buffer.earliest().unwrap_or_default())
     }
 
     /// The connection that sends is over; another one takes the rest, from `resume_at` on.
@@ -66,6 +78,12 @@ impl Session {
             return;
         }
         self.set_state(ProducerState::Ready);
+        let start = self.buffer.get(resume_at).map(|first| first.start);
+        let is_late = |link: &mut Link| start.is_some_and(|start| start < link.origin);
+        if let Some(link) = self.next.take_if(is_late) {
+            // Time has gone back since it was opened.
+            self.outputs.push_back(Output::Close(link.id));
+        }
         if let Some(mut link) = self.next.take() {
             link.current = resume_at;
             self.set_state(match link.phase {

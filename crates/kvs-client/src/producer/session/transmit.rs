@@ -54,7 +54,7 @@ impl Session {
         // That may just have made it the one that ends.
         let mut ended = false;
         if let Some(link) = self.retiring.as_mut().filter(|link| link.id == id) {
-            ended = end(link, out);
+            ended = end(link, self.config.acks, out);
         }
         if ended {
             self.retiring = None;
@@ -81,12 +81,7 @@ impl Session {
             }
             Next::Begin(fragment) => self.begin(fragment, now, out),
             Next::Frame => self.write_frame(out),
-            Next::Complete => {
-                if let Some(link) = &mut self.active {
-                    link.begun = false;
-                    link.current = link.current.next();
-                }
-            }
+            Next::Complete => self.complete(now),
         }
         true
     }
@@ -140,6 +135,7 @@ impl Session {
         if link.muxer.is_none() {
             let settings = MuxerSettings {
                 timecode_scale_ns: self.scale.ns(),
+                origin: self.scale.time(link.origin),
                 title: self.config.title.clone(),
                 writing_app: self.config.writing_app.clone(),
                 segment_uid: self.jitter.uid(),
@@ -164,10 +160,24 @@ impl Session {
             muxer.begin_cluster(self.scale.time(fragment.start), out);
         }
         link.sent.push_back(Sent {
-            timecode: fragment.start.0,
+            timecode: fragment.start.since(link.origin),
             fragment: id,
         });
         (link.current, link.begun, link.frame) = (id, true, 0);
+    }
+
+    /// The fragment under way is written.
+    fn complete(&mut self, now: Instant) {
+        let Some(link) = &mut self.active else { return };
+        link.begun = false;
+        link.current = link.current.next();
+        if !self.config.acks
+            && let Some(sent) = link.sent.back()
+        {
+            // Nobody will say what became of it.
+            let (id, timecode) = (link.id, sent.timecode);
+            self.confirm(id, timecode, now);
+        }
     }
 
     fn write_frame(&mut self, out: &mut Pieces) {
@@ -193,10 +203,14 @@ impl Session {
     }
 }
 
-/// The connection before: marks its last fragment; `true` once the last ack is there.
-fn end(link: &mut Link, out: &mut Pieces) -> bool {
+/// The connection before: marks its last fragment; `true` once the last ack is there. Where none
+/// are asked for, the mark is all that says the fragment is whole.
+fn end(link: &mut Link, acks: bool, out: &mut Pieces) -> bool {
+    let is_acked = link.sent.is_empty();
     match (link.phase, &mut link.muxer) {
-        (Phase::Ending | Phase::Marked, _) if link.sent.is_empty() => true,
+        (Phase::Marked, _) if is_acked => true,
+        (Phase::Ending, _) if is_acked && acks => true,
+        (Phase::Ending, None) => is_acked,
         (Phase::Ending, Some(muxer)) => {
             muxer.end_of_fragment(out);
             link.phase = Phase::Marked;

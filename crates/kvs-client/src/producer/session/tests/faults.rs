@@ -83,6 +83,7 @@ fn survive(seed: u64) {
         storage_bytes_max: if small { 60_000 } else { 128 << 20 },
         rotation_period: Duration::from_secs(5 + jitter.number() % 60),
         first_contact: Duration::from_secs(600),
+        absolute_times: !jitter.number().is_multiple_of(4),
         ..ProducerConfig::default()
     };
     let mut frames = source::frames(&habits, &mut jitter);
@@ -99,6 +100,8 @@ fn survive(seed: u64) {
 
     let missing = pair.missing();
     assert!(missing.is_empty(), "{missing:?} are lost");
+    let misplaced = pair.misplaced();
+    assert!(misplaced.is_empty(), "{misplaced:?} are at other times");
     let reported: u64 = pair.reported.iter().map(|span| span.frames).sum();
     let gone = (sent - pair.service.stored.len()) as u64;
     assert!(gone <= reported, "{gone} lost, {reported} reported");

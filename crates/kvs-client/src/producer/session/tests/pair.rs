@@ -35,6 +35,8 @@ pub(super) struct Pair {
     finished: bool,
     sequence: u64,
     pub(super) connects: u64,
+    /// How often the stream was given tags.
+    pub(super) tagged: u64,
     pub(super) reported: Vec<FrameSpan>,
     moved: Vec<FrameSpan>,
     pub(super) events: Vec<ProducerEvent>,
@@ -77,6 +79,7 @@ impl Pair {
             finished: false,
             sequence: 0,
             connects: 0,
+            tagged: 0,
             reported: Vec::new(),
             moved: Vec::new(),
             events: Vec::new(),
@@ -178,7 +181,11 @@ impl Pair {
             }
             Output::Locate if refused => self.later(delay, Input::Located(Err(error()))),
             Output::Locate => self.later(delay, Input::Located(Ok(()))),
-            Output::Connect(link) => {
+            Output::Tag => {
+                self.tagged += 1;
+                self.later(delay, Input::Tagged(Ok(())));
+            }
+            Output::Connect(link, head) => {
                 let script = self.faults.refusals.get(self.connects as usize).copied();
                 self.connects += 1;
                 if let Some(kind) = script {
@@ -197,7 +204,7 @@ impl Pair {
                     let error = ServiceError::new(kind, "refused".to_owned());
                     self.later(delay, Input::Refused(link, error));
                 } else {
-                    self.requests.insert(link, Request::new());
+                    self.requests.insert(link, Request::new(head));
                     self.later(delay, Input::Accepted(link));
                 }
             }
@@ -253,16 +260,21 @@ impl Pair {
 
     /// Frames that are neither stored nor reported.
     pub(super) fn missing(&self) -> BTreeSet<u64> {
-        let told = |ms: u64| {
-            // A tie at a cut goes one unit up without a word.
-            let covers = |span: &FrameSpan| span.from.as_ms() <= ms + 1 && ms <= span.to.as_ms();
-            self.reported.iter().chain(&self.moved).any(covers)
-        };
+        let told = |ms: u64| self.reported.iter().chain(&self.moved).any(covers(ms));
         let lost = self
             .times
             .iter()
-            .filter(|(number, ms)| !self.service.stored.contains(number) && !told(**ms));
+            .filter(|(number, ms)| !self.service.stored.contains_key(number) && !told(**ms));
         lost.map(|(number, _)| *number).collect()
+    }
+
+    /// Frames that are stored at another time than they came with, without a word.
+    pub(super) fn misplaced(&self) -> BTreeSet<u64> {
+        let wrong = self.service.stored.iter().filter(|(number, stored_ms)| {
+            let ms = self.times[number];
+            ms.abs_diff(**stored_ms) > 1 && !self.moved.iter().any(covers(ms))
+        });
+        wrong.map(|(number, _)| *number).collect()
     }
 
     pub(super) fn states(&self) -> Vec<ProducerState> {
@@ -272,4 +284,9 @@ impl Pair {
         });
         states.collect()
     }
+}
+
+/// Whether a span has that time. A tie at a cut goes one unit up without a word.
+fn covers(ms: u64) -> impl Fn(&FrameSpan) -> bool {
+    move |span| span.from.as_ms() <= ms + 1 && ms <= span.to.as_ms()
 }

@@ -1,15 +1,16 @@
 //! A service that keeps the rules of PutMedia, and fails by a seed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use kvs_media::mkv::{Demuxer, END_OF_FRAGMENT, Event, Limits};
-use kvs_media::{Track, TrackNumber};
+use kvs_media::{ProducerTime, Track, TrackNumber};
 use kvs_protocol::ack::AckedFragment;
 use kvs_protocol::{Ack, AckError, FragmentNumber, FragmentParts};
 
 use super::super::super::pieces::Pieces;
+use super::super::Head;
 use crate::ErrorKind;
 use crate::jitter::Jitter;
 
@@ -53,6 +54,8 @@ pub(super) struct Request {
     arriving: Option<Arriving>,
     latest: Option<u64>,
     last_of: BTreeMap<TrackNumber, u64>,
+    /// What its head says.
+    head: Head,
     /// It does not answer any more, or has failed.
     pub(super) mute: bool,
 }
@@ -60,16 +63,17 @@ pub(super) struct Request {
 /// All that the service keeps.
 #[derive(Debug, Default)]
 pub(super) struct Service {
-    /// Frames by their numbers in the source.
-    pub(super) stored: BTreeSet<u64>,
+    /// The times of frames, in ms since 1970, by their numbers in the source.
+    pub(super) stored: BTreeMap<u64, u64>,
     pub(super) fragments: u64,
     arrived: u64,
     sequence: u64,
 }
 
 impl Request {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(head: Head) -> Self {
         Self {
+            head,
             demuxer: Demuxer::new(Limits::default()),
             tracks: Vec::new(),
             arriving: None,
@@ -127,7 +131,7 @@ impl Request {
     }
 
     fn answer(&self, answers: &mut Vec<Answer>, delay: Duration, ack: Ack) {
-        if !self.mute {
+        if !self.mute && self.head.acks {
             answers.push(Answer::Ack(delay, ack));
         }
     }
@@ -164,8 +168,10 @@ impl Request {
             let timecode = named.then_some(fragment.timecode);
             self.refuse(answers, delay, faults.errors[which], timecode);
         } else {
-            let numbers = fragment.frames.iter().map(|(_, _, number)| *number);
-            service.stored.extend(numbers);
+            let origin_ms = self.head.origin.map_or(0, ProducerTime::as_ms);
+            let frames = fragment.frames.iter();
+            let frames = frames.map(|(_, at, number)| (*number, origin_ms + at));
+            service.stored.extend(frames);
             service.fragments += 1;
             self.answer(answers, delay, Ack::Received(fragment.acked()));
             let late = if faults.reordered {
