@@ -8,9 +8,12 @@ use kvs_client::{
     ConnectionConfig, CredentialSource, Secret, ServiceError, StaticCredentials, StreamId,
 };
 
-use crate::property::{text, text_of};
+use crate::iot_certificate;
+use crate::property::{take, text, text_of};
 
 const DEFAULT_STREAM_NAME: &str = "DEFAULT_STREAM";
+/// Where AWS's element looks; it is not read unless it is set.
+const DEFAULT_CREDENTIAL_PATH: &str = ".kvs/credential";
 const DEFAULT_REGION: &str = "us-west-2";
 const DEFAULT_USER_AGENT: &str = concat!("gst-plugin-kvs/", env!("CARGO_PKG_VERSION"));
 const DEFAULT_CONNECTION_TIMEOUT_S: u32 = 5;
@@ -27,6 +30,8 @@ pub(crate) struct ConnectionSettings {
     access_key: Option<String>,
     secret_key: Option<Secret>,
     session_token: Option<Secret>,
+    credential_path: Option<String>,
+    iot_certificate: Option<gst::Structure>,
     connection_timeout: Option<Duration>,
     completion_timeout: Option<Duration>,
     user_agent: Option<String>,
@@ -100,6 +105,24 @@ impl ConnectionSettings {
                 "Session token",
                 "AWS session token of temporary credentials. Reads back as null",
             ),
+            glib::ParamSpecString::builder("credential-path")
+                .nick("Credential path")
+                .blurb(
+                    "File of one line, CREDENTIALS access secret, or CREDENTIALS access expiry \
+                     secret session; read again before they expire",
+                )
+                .default_value(DEFAULT_CREDENTIAL_PATH)
+                .mutable_ready()
+                .build(),
+            glib::ParamSpecBoxed::builder::<gst::Structure>("iot-certificate")
+                .nick("IoT certificate")
+                .blurb(
+                    "The device's certificate, exchanged for credentials: iot-certificate,\
+                     endpoint=HOST,cert-path=PEM,key-path=PEM,ca-path=PEM,role-aliases=NAME\
+                     [,iot-thing-name=NAME][,connection-timeout=3][,completion-timeout=5]",
+                )
+                .mutable_ready()
+                .build(),
         ]
     }
 
@@ -137,6 +160,11 @@ impl ConnectionSettings {
             "ca-file" => &mut self.ca_file,
             "access-key" => &mut self.access_key,
             "user-agent" => &mut self.user_agent,
+            "credential-path" => &mut self.credential_path,
+            "iot-certificate" => {
+                take(&mut self.iot_certificate, value);
+                return true;
+            }
             _ => return self.set_secret(name, value) || self.set_timeout(name, value),
         };
         *field = text_of(value);
@@ -186,6 +214,8 @@ impl ConnectionSettings {
             "aws-region" | "region" => text(&self.region, Some(DEFAULT_REGION)),
             "endpoint" | "endpoint-uri" => text(&self.endpoint, None),
             "ca-file" => text(&self.ca_file, None),
+            "credential-path" => text(&self.credential_path, Some(DEFAULT_CREDENTIAL_PATH)),
+            "iot-certificate" => Some(self.iot_certificate.to_value()),
             "user-agent" => text(&self.user_agent, Some(DEFAULT_USER_AGENT)),
             "access-key" | "secret-key" | "secret-access-key" | "session-token" => {
                 Some(None::<&str>.to_value())
@@ -211,7 +241,7 @@ impl ConnectionSettings {
         let mut config = ConnectionConfig::new(stream);
         config.region.clone_from(&self.region);
         config.endpoint.clone_from(&self.endpoint);
-        config.credentials = self.credentials()?;
+        config.credentials = self.credentials(config.stream.name())?;
         config.ca_file = self.ca_file.as_ref().map(Into::into);
         config.connect_timeout = self.connection_timeout();
         config.request_timeout = self.completion_timeout();
@@ -232,7 +262,7 @@ impl ConnectionSettings {
         self.stream_name.is_some() || self.stream_arn.is_some()
     }
 
-    fn credentials(&self) -> Result<CredentialSource, ServiceError> {
+    fn credentials(&self, stream_name: &str) -> Result<CredentialSource, ServiceError> {
         match (&self.access_key, &self.secret_key) {
             (Some(access_key), Some(secret_key)) => {
                 Ok(CredentialSource::Static(StaticCredentials {
@@ -241,11 +271,26 @@ impl ConnectionSettings {
                     session_token: self.session_token.clone(),
                 }))
             }
-            (None, None) if self.session_token.is_none() => Ok(CredentialSource::Default),
+            (None, None) if self.session_token.is_none() => self.other_credentials(stream_name),
             _ => Err(ServiceError::config(
                 "access-key and secret-key belong together, session-token only with them: \
                  set both, or none to use the environment and AWS's files"
                     .to_owned(),
+            )),
+        }
+    }
+
+    /// Where credentials come from if none were set.
+    fn other_credentials(&self, stream_name: &str) -> Result<CredentialSource, ServiceError> {
+        match (&self.iot_certificate, &self.credential_path) {
+            (Some(iot), None) => {
+                let iot = iot_certificate::parse(iot, stream_name)?;
+                Ok(CredentialSource::Iot(Box::new(iot)))
+            }
+            (None, Some(path)) => Ok(CredentialSource::File(path.into())),
+            (None, None) => Ok(CredentialSource::Default),
+            (Some(_), Some(_)) => Err(ServiceError::config(
+                "iot-certificate and credential-path are both set: set one".to_owned(),
             )),
         }
     }

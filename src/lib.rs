@@ -7,6 +7,7 @@
 //! are `kvs-client`'s, the bytes of Matroska `kvs-media`'s.
 
 mod connection_settings;
+mod iot_certificate;
 mod kvssink;
 mod kvssrc;
 mod lock;

@@ -3,6 +3,7 @@
 use crate::harness;
 
 mod again;
+mod credentials;
 mod cycles;
 mod ends;
 mod errors;

@@ -48,6 +48,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("access-key", "NULL"),
     ("secret-key", "NULL"),
     ("session-token", "NULL"),
+    ("credential-path", ".kvs/credential"),
+    ("iot-certificate", "NULL"),
     ("aws-region", "us-west-2"),
     ("rotation-period", "3600"),
     ("storage-size", "128"),

@@ -115,23 +115,11 @@ impl Http {
     }
 
     async fn connect_now(&self, url: &http::Uri) -> Result<Box<dyn Stream>, ServiceError> {
-        let secure = url.scheme_str() == Some("https");
-        let host = url.host().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let port = url.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let failed = |error| ServiceError::from_connect("Connecting", error);
-        let tcp = TcpStream::connect((bare, port)).await.map_err(failed)?;
-        tcp.set_nodelay(true).map_err(failed)?;
-        if !secure {
-            return Ok(Box::new(tcp));
-        }
-        let name = ServerName::try_from(bare.to_owned()).map_err(|_| {
-            ServiceError::config(format!("{host:?} is not a host name that TLS can check"))
-        })?;
-        let connector = TlsConnector::from(self.tls_config()?);
-        Ok(Box::new(
-            connector.connect(name, tcp).await.map_err(failed)?,
-        ))
+        let tls = match url.scheme_str() {
+            Some("https") => Some(self.tls_config()?),
+            _ => None,
+        };
+        dial(url, tls).await
     }
 
     /// What our own TLS connections are made with.
@@ -154,6 +142,29 @@ impl Http {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
     }
+}
+
+/// Connects to the host of a URL, by TLS where it is given.
+pub(crate) async fn dial(
+    url: &http::Uri,
+    tls: Option<Arc<ClientConfig>>,
+) -> Result<Box<dyn Stream>, ServiceError> {
+    let host = url.host().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let port = url
+        .port_u16()
+        .unwrap_or(if tls.is_some() { 443 } else { 80 });
+    let failed = |error| ServiceError::from_connect("Connecting", error);
+    let tcp = TcpStream::connect((bare, port)).await.map_err(failed)?;
+    tcp.set_nodelay(true).map_err(failed)?;
+    let Some(tls) = tls else {
+        return Ok(Box::new(tcp));
+    };
+    let name = ServerName::try_from(bare.to_owned()).map_err(|_| {
+        ServiceError::config(format!("{host:?} is not a host name that TLS can check"))
+    })?;
+    let connected = TlsConnector::from(tls).connect(name, tcp).await;
+    Ok(Box::new(connected.map_err(failed)?))
 }
 
 /// A URL without its path, for errors.

@@ -24,7 +24,7 @@ pub use consumer::{
     RangeClock, Start,
 };
 pub use control::{DataApi, NewStream, StreamDescription};
-pub use credentials::{CredentialSource, Secret, StaticCredentials};
+pub use credentials::{CredentialSource, IotCertificate, Secret, StaticCredentials};
 pub use kvs_protocol::{FragmentNumber, Timestamp};
 pub use service::Service;
 pub use service_error::{ErrorKind, ServiceError};

@@ -6,7 +6,7 @@ use aws_credential_types::Credentials;
 
 /// How long before their expiry credentials are fetched again: a request signed now must still be
 /// valid when it arrives, and the provider may need a few tries.
-const RENEW_BEFORE: Duration = Duration::from_secs(60);
+pub(crate) const RENEW_BEFORE: Duration = Duration::from_secs(60);
 
 /// The credentials fetched last.
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError};
 use zeroize::Zeroizing;
 
-use super::{CredentialSource, file};
+use super::{CredentialSource, IotCertificate, file};
 use crate::service_error::{ErrorKind, ServiceError};
 
 /// Whether a request is signed with made-up credentials where none are found.
@@ -38,6 +38,7 @@ pub(crate) struct Chain {
 enum Source {
     Given(Credentials),
     File(PathBuf),
+    Iot(Box<IotCertificate>),
     Looked(CredentialsProviderChain),
 }
 
@@ -61,6 +62,7 @@ impl Chain {
                 "settings",
             )),
             CredentialSource::File(path) => Source::File(path.clone()),
+            CredentialSource::Iot(iot) => Source::Iot(iot.clone()),
             CredentialSource::Default => Source::Looked(default_chain(config, placeholder)),
         };
         Self {
@@ -80,6 +82,7 @@ impl Chain {
                 );
                 ServiceError::new(ErrorKind::Credentials, message)
             }),
+            Source::Iot(iot) => iot.fetch().await,
             Source::Looked(chain) => self.look(chain).await,
         }
     }

@@ -3,12 +3,15 @@
 mod cache;
 mod chain;
 mod file;
+mod iot;
 
 use std::path::PathBuf;
 
 pub use kvs_protocol::sigv4::Secret;
 
-pub(crate) use cache::CachedCredentials;
+pub use iot::IotCertificate;
+
+pub(crate) use cache::{CachedCredentials, RENEW_BEFORE};
 pub(crate) use chain::{Chain, Placeholder};
 
 /// Credentials given outright.
@@ -35,6 +38,8 @@ pub enum CredentialSource {
     /// A file of one line: `CREDENTIALS access secret`, or
     /// `CREDENTIALS access expiry secret session`, read again before they expire.
     File(PathBuf),
+    /// A device's certificate, exchanged by AWS IoT Core; again before they expire.
+    Iot(Box<IotCertificate>),
 }
 
 #[cfg(test)]

@@ -151,7 +151,10 @@ async fn connect(
             return;
         }
     };
-    let mut input = Input::Accepted(link);
+    let valid_for = acks
+        .expires
+        .map(|at| at.duration_since(clock::wall()).unwrap_or_default());
+    let mut input = Input::Accepted(link, valid_for);
     // The driver takes no more inputs once it is over; then nobody wants the rest.
     while inputs.send(input).await.is_ok() {
         input = match acks.next().await {

@@ -31,6 +31,8 @@ const ERROR_WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Acks {
     body: Incoming,
+    /// When the credentials expire that it was opened with.
+    pub(super) expires: Option<SystemTime>,
     parser: AckParser,
     /// Moves the bytes.
     _connection: OwnedTask,
@@ -77,6 +79,7 @@ where
     if response.status() == StatusCode::OK {
         return Ok(Acks {
             body: response.into_body(),
+            expires: credentials.expiry(),
             parser: AckParser::new(),
             _connection: connection,
         });

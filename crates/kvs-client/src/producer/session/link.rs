@@ -68,6 +68,8 @@ pub(super) struct Link {
     /// The first fragment of all.
     pub(super) first: Option<FragmentId>,
     pub(super) opened_at: Instant,
+    /// When it is to be replaced, as its credentials expire.
+    pub(super) renew_at: Option<Instant>,
     /// The last ack, or the time since when one is due.
     pub(super) heard_at: Instant,
 }
@@ -87,6 +89,7 @@ impl Link {
             latest: None,
             first: None,
             opened_at: now,
+            renew_at: None,
             heard_at: now,
         }
     }

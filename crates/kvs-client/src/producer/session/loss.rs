@@ -6,16 +6,24 @@ use super::super::event::{DropReason, FailReason, ProducerEvent, ProducerState, 
 use super::control::Step;
 use super::link::{LinkId, Phase};
 use super::{Output, Session};
+use crate::credentials::RENEW_BEFORE;
 use crate::{ErrorKind, ServiceError};
 
+/// A connection is replaced so long before its credentials expire: a little later than new ones are
+/// given out.
+const RENEWED: Duration = Duration::from_secs(RENEW_BEFORE.as_secs() - 5);
 /// Failures to connect in a row after which the endpoint is asked for again: it may have moved.
 const FAILURES_FOR_ENDPOINT: u32 = 3;
 
 impl Session {
     /// A connection takes data.
-    pub(super) fn accepted(&mut self, id: LinkId, now: Instant) {
+    pub(super) fn accepted(&mut self, id: LinkId, valid_for: Option<Duration>, now: Instant) {
         if let Some(link) = self.link_mut(id) {
             link.phase = Phase::Open;
+            // What has no minute left when it is new will have none left at the next connection.
+            link.renew_at = valid_for
+                .filter(|&valid_for| valid_for > RENEW_BEFORE)
+                .map(|valid_for| now + valid_for.saturating_sub(RENEWED));
             link.heard_at = now;
         }
         if self.is_active(id) {
@@ -56,7 +64,9 @@ impl Session {
 
     /// A call failed. Its kind says whether and how to go on.
     pub(super) fn failed(&mut self, step: Step, error: &ServiceError, now: Instant) {
-        use ErrorKind::{InvalidEndpoint, Network, NotAuthorized, NotFound, Other, Timeout, Tls};
+        use ErrorKind::{
+            Credentials, InvalidEndpoint, Network, NotAuthorized, NotFound, Other, Timeout, Tls,
+        };
         let message = error.to_string();
         let moved = self.backoff.failures() >= FAILURES_FOR_ENDPOINT && step == Step::Connect;
         let then = match error.kind() {
@@ -70,7 +80,7 @@ impl Session {
             InvalidEndpoint => self.ask_for_endpoint(),
             Network | Timeout if moved => self.ask_for_endpoint(),
             // What has worked before may work again.
-            Tls | Other if self.contacted => step,
+            Tls | Other | Credentials if self.contacted => step,
             _ if error.is_retryable() => step,
             _ => return self.fail(FailReason::Refused, message),
         };

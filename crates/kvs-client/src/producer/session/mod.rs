@@ -1,7 +1,7 @@
 //! The upload as a value: no socket, clock, task or randomness inside.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kvs_media::{Frame, ProducerTime, Track, TrackNumber};
 use kvs_protocol::Ack;
@@ -46,8 +46,8 @@ pub(super) enum Input {
     Tagged(Result<(), ServiceError>),
     /// The answer to [`Output::Locate`].
     Located(Result<(), ServiceError>),
-    /// The service takes data on that connection.
-    Accepted(LinkId),
+    /// The service takes data on that connection, whose credentials are valid for so long.
+    Accepted(LinkId, Option<Duration>),
     /// The service, or the way to it, refuses that connection.
     Refused(LinkId, ServiceError),
     /// An acknowledgement came over that connection.
@@ -261,7 +261,7 @@ impl Session {
             Input::Created(result) => self.created(result, now),
             Input::Tagged(result) => self.tagged(result),
             Input::Located(result) => self.located(result, now),
-            Input::Accepted(id) => self.accepted(id, now),
+            Input::Accepted(id, valid_for) => self.accepted(id, valid_for, now),
             Input::Refused(id, error) => self.refused(id, &error, now),
             Input::Ack(id, ack) => self.acknowledged(id, &ack, now),
             Input::Ended(id, why) => self.ended(id, &why, now),

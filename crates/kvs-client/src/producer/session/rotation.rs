@@ -103,14 +103,15 @@ impl Session {
         }
     }
 
-    /// How old a connection gets.
-    fn rotation_period(&self) -> Duration {
-        self.config.rotation_period.min(ROTATION_MAX)
+    /// When a connection is to be replaced: by its age, or as its credentials expire.
+    fn rotates_at(&self, link: &Link) -> Instant {
+        let aged = link.opened_at + self.config.rotation_period.min(ROTATION_MAX);
+        link.renew_at.map_or(aged, |renew_at| aged.min(renew_at))
     }
 
     /// Whether the connection is old enough, and another one can take over or has to.
     pub(super) fn is_rotation_due(&self, link: &Link, now: Instant) -> bool {
-        let due = link.opened_at + self.rotation_period();
+        let due = self.rotates_at(link);
         let is_open = |next: &Link| next.phase == Phase::Open;
         now >= due
             && (self.next.as_ref().is_some_and(is_open)
@@ -126,7 +127,9 @@ impl Session {
             && self.retiring.is_none()
             && !self.one_at_a_time
             && self.deadline.is_none();
-        let due = active.opened_at + self.rotation_period().saturating_sub(ROTATION_AHEAD);
+        let due = self.rotates_at(active);
+        let due = due.checked_sub(ROTATION_AHEAD).unwrap_or(due);
+        let due = due.max(active.opened_at);
         let again = self.connected_at.map(|at| at + ROTATION_AHEAD);
         wanted.then(|| again.map_or(due, |again| due.max(again)))
     }

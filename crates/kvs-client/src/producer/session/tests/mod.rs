@@ -1,6 +1,7 @@
 //! The session against a simulated service, in virtual time: no sockets, no sleeps.
 
 mod faults;
+mod options;
 mod pair;
 mod rules;
 mod seeds;

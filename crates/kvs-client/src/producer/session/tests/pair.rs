@@ -205,7 +205,7 @@ impl Pair {
                     self.later(delay, Input::Refused(link, error));
                 } else {
                     self.requests.insert(link, Request::new(head));
-                    self.later(delay, Input::Accepted(link));
+                    self.later(delay, Input::Accepted(link, self.faults.valid_for));
                 }
             }
             Output::Close(link) => {

@@ -6,7 +6,7 @@ use kvs_protocol::AckError;
 
 use super::super::super::config::{ProducerConfig, Streaming};
 use super::super::super::event::{
-    DropReason, FailReason, FrameSpan, Pressure, ProducerEvent, ProducerState, Warning,
+    DropReason, FailReason, FrameSpan, ProducerEvent, ProducerState, Warning,
 };
 use super::super::{Input, Output, Session};
 use super::pair::Pair;
@@ -16,7 +16,7 @@ use crate::jitter::Jitter;
 use crate::{ErrorKind, ServiceError};
 
 /// A quiet camera: one fragment a second.
-fn habits(seconds: u64) -> Habits {
+pub(super) fn habits(seconds: u64) -> Habits {
     Habits {
         seconds,
         gop: 25,
@@ -28,7 +28,7 @@ fn habits(seconds: u64) -> Habits {
     }
 }
 
-fn run(config: ProducerConfig, faults: Faults, habits: &Habits) -> Pair {
+pub(super) fn run(config: ProducerConfig, faults: Faults, habits: &Habits) -> Pair {
     let frames = source::frames(habits, &mut Jitter::new(7));
     let mut pair = Pair::new(config, faults, frames, 7);
     pair.retention_hours = if pair.faults.keeps_nothing { 0 } else { 24 };
@@ -36,7 +36,7 @@ fn run(config: ProducerConfig, faults: Faults, habits: &Habits) -> Pair {
     pair
 }
 
-fn ended_well(pair: &Pair) -> Option<FrameSpan> {
+pub(super) fn ended_well(pair: &Pair) -> Option<FrameSpan> {
     match pair.events.last() {
         Some(ProducerEvent::Drained { unconfirmed }) => *unconfirmed,
         other => panic!("no good end: {other:?}"),
@@ -58,7 +58,7 @@ fn drops(pair: &Pair) -> Vec<DropReason> {
     dropped.collect()
 }
 
-fn retries(pair: &Pair) -> usize {
+pub(super) fn retries(pair: &Pair) -> usize {
     let is_retry =
         |event: &&ProducerEvent| matches!(event, ProducerEvent::Warning(Warning::Retry { .. }));
     pair.events.iter().filter(is_retry).count()
@@ -384,80 +384,4 @@ fn a_stop_tells_what_it_leaves_behind() {
     let told = told.expect("the loss is told");
     assert_eq!((told.span.frames, told.why), (125, DropReason::Stopped));
     assert!(session.is_over() && session.poll_timeout(now).is_none());
-}
-
-#[test]
-fn times_may_count_from_the_start_of_each_connection() {
-    let config = ProducerConfig {
-        absolute_times: false,
-        rotation_period: Duration::from_secs(10),
-        ..ProducerConfig::default()
-    };
-    let pair = run(config, Faults::default(), &habits(60));
-    assert_eq!(ended_well(&pair), None);
-    assert!(pair.connects > 4, "{} connections", pair.connects);
-    assert_eq!(pair.service.stored, pair.times);
-}
-
-#[test]
-fn without_acks_what_was_sent_counts_as_stored() {
-    let config = ProducerConfig {
-        acks: false,
-        ..ProducerConfig::default()
-    };
-    let pair = run(config, Faults::default(), &habits(10));
-    assert_eq!(ended_well(&pair), None);
-    assert_eq!(pair.service.stored, pair.times);
-    assert_eq!(pair.session.stats().frames_confirmed, 250);
-    let acked = |event: &ProducerEvent| matches!(event, ProducerEvent::Ack(_));
-    assert!(!pair.events.iter().any(acked), "nobody was asked");
-}
-
-#[test]
-fn a_stream_that_exists_is_given_its_tags_once_and_a_new_one_is_made_with_them() {
-    for exists in [true, false] {
-        let config = ProducerConfig {
-            tags: [("site".to_owned(), "north".to_owned())].into(),
-            ..ProducerConfig::default()
-        };
-        let faults = Faults {
-            script: vec![(2, AckError::StreamNotActive)],
-            ..Faults::default()
-        };
-        let frames = source::frames(&habits(5), &mut Jitter::new(7));
-        let mut pair = Pair::new(config, faults, frames, 7);
-        pair.exists = exists;
-        pair.run();
-        assert_eq!(ended_well(&pair), None);
-        assert_eq!(pair.tagged, u64::from(exists));
-    }
-}
-
-#[test]
-fn a_filling_buffer_is_told_at_each_mark_and_a_late_confirmation_as_well() {
-    let frames = source::frames(&habits(60), &mut Jitter::new(7));
-    let config = ProducerConfig {
-        buffer_duration: Duration::from_secs(20),
-        latency_max: Duration::from_secs(15),
-        ..ProducerConfig::default()
-    };
-    let mut session = Session::new(config, 7);
-    session.add_track(source::video());
-    let start = Instant::now();
-    for (at, frame) in frames {
-        session.push(frame, start + at);
-    }
-    let told = std::iter::from_fn(|| session.poll_output()).filter_map(|output| match output {
-        Output::Event(ProducerEvent::Pressure(Pressure::Buffer { percent })) => {
-            Some(percent.to_string())
-        }
-        Output::Event(ProducerEvent::Pressure(Pressure::Latency { waited })) => {
-            assert!(waited > Duration::from_secs(15), "{waited:?}");
-            Some("late".to_owned())
-        }
-        Output::Event(ProducerEvent::Dropped(_)) => Some("lost".to_owned()),
-        _ => None,
-    });
-    let told: Vec<String> = told.take(5).collect();
-    assert_eq!(told, ["50", "late", "80", "95", "lost"]);
 }

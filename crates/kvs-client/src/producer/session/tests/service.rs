@@ -27,6 +27,8 @@ pub(super) struct Faults {
     pub(super) script: Vec<(u64, AckError)>,
     /// RECEIVED is all that comes.
     pub(super) keeps_nothing: bool,
+    /// How long credentials are valid when a connection is opened.
+    pub(super) valid_for: Option<Duration>,
     /// What the first connections are refused with.
     pub(super) refusals: Vec<ErrorKind>,
 }
