@@ -129,14 +129,21 @@ impl Disk for RealDisk {
         // For whoever wonders which process it is.
         file.set_len(0)?;
         writeln!(file, "{}", std::process::id())?;
-        Ok(Some(Box::new(RealLock { _file: file })))
+        Ok(Some(Box::new(RealLock { file })))
     }
 }
 
-/// The lock goes with the file.
 #[derive(Debug)]
 struct RealLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for RealLock {
+    fn drop(&mut self) {
+        // It would go with the file, but that a child between fork and exec has the file as well.
+        // What cannot be unlocked is closed all the same.
+        let _ = self.file.unlock();
+    }
 }
 
 impl DiskLock for RealLock {}
@@ -205,6 +212,18 @@ impl DiskFile for RealFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_a_child_has_inherited_is_given_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let disk = RealDisk::new(folder.path()).expect("it is there");
+        let file = File::create(disk.path("LOCK")).expect("there is room");
+        file.try_lock().expect("nobody has it");
+        let inherited = file.try_clone().expect("there are files");
+        drop(RealLock { file });
+        let again = disk.lock("LOCK").expect("the disk works");
+        assert!(again.is_some(), "it is held by {inherited:?}");
+    }
 
     #[test]
     fn root_keeps_out_of_another_users_folder() {
