@@ -77,3 +77,12 @@ fn a_container_makes_its_key_at_its_first_start_and_says_it_once() {
     child.kill().expect("it takes the file");
     child.wait().expect("it was killed");
 }
+
+#[test]
+fn the_unit_and_the_container_bound_what_the_allocator_keeps() {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging");
+    for file in ["kvs-server.service", "Dockerfile"] {
+        let text = std::fs::read_to_string(packaging.join(file)).expect("it is there");
+        assert!(text.contains("MALLOC_ARENA_MAX=2"), "{file}");
+    }
+}

@@ -18,6 +18,8 @@ pub(crate) fn binary(arguments: &[&str]) -> Command {
 /// Starts the binary; gives it, and the URL in its first line.
 pub(crate) fn run(arguments: &[&str]) -> (Child, String) {
     let mut child = binary(arguments)
+        // As the unit and the container have it.
+        .env("MALLOC_ARENA_MAX", "2")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
