@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use kvs_client::{ArchiveReader, ConnectionConfig, FragmentInfo, Item, Range, RangeClock, Service};
+use kvs_media::mkv::Tag;
 use kvs_media::{Frame, Track, TrackKind};
 use kvs_server::{Config, Handle};
 use tokio::runtime::Runtime;
@@ -154,6 +155,8 @@ fn threads() -> Runtime {
 pub(crate) struct Recording {
     pub(crate) tracks: Vec<Track>,
     pub(crate) fragments: Vec<Arc<FragmentInfo>>,
+    /// The metadata of each fragment, `name=value` with blanks between.
+    pub(crate) metadata: Vec<String>,
     pub(crate) frames: Vec<Frame>,
 }
 
@@ -172,6 +175,11 @@ impl Recording {
             match reader.next().await.expect("the archive can be read") {
                 Item::Tracks(tracks) => recording.tracks = tracks.to_vec(),
                 Item::Fragment(fragment) => recording.fragments.push(fragment),
+                Item::FragmentEnd(end) => {
+                    let shown = |tag: &Tag| format!("{}={}", tag.name, tag.value);
+                    let tags: Vec<String> = end.tags.iter().map(shown).collect();
+                    recording.metadata.push(tags.join(" "));
+                }
                 Item::Frame { frame, .. } => recording.frames.push(frame),
                 Item::Lost { fragment, why } => panic!("{} is lost: {why}", fragment.number),
                 Item::End => return recording,

@@ -12,6 +12,7 @@ mod face;
 mod fed;
 mod flow;
 mod media;
+mod metadata;
 mod properties;
 mod ready;
 mod running;

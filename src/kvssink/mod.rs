@@ -28,6 +28,7 @@ mod codec;
 mod imp;
 mod input;
 mod messages;
+mod metadata;
 mod pad;
 mod report;
 mod settings;

@@ -1,5 +1,6 @@
 //! A sink pad: its events and buffers, on the streaming thread.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,6 +12,7 @@ use kvs_media::{TrackKind, TrackNumber};
 
 use super::imp::{CAT, KvsSink};
 use super::input::{Input, InputError, running_ns};
+use super::metadata::{self, Metadata};
 use super::upload::Upload;
 use crate::lock::lock;
 
@@ -24,6 +26,8 @@ pub struct KvsSinkPad {
 struct State {
     input: Input,
     format: Option<TrackFormat>,
+    /// The tags that have become metadata.
+    tags: BTreeMap<String, String>,
     track: Option<Track>,
     has_started: bool,
     eos: Option<gst::Seqnum>,
@@ -149,6 +153,12 @@ impl KvsSinkPad {
             gst::EventView::Segment(segment) => {
                 return self.set_segment(element, segment.segment());
             }
+            gst::EventView::CustomDownstream(_) | gst::EventView::CustomDownstreamOob(_) => {
+                if let Some(added) = event.structure().and_then(metadata::of_event) {
+                    return self.add_metadata(element, added);
+                }
+            }
+            gst::EventView::Tag(tag) => self.tags(element, tag.tag()),
             gst::EventView::Gap(gap) => self.gap(element, gap),
             gst::EventView::Eos(_) => self.ends(element, event.seqnum()),
             gst::EventView::FlushStart(_) => self.set_flushing(true),
@@ -205,6 +215,33 @@ impl KvsSinkPad {
         if let Some(at_ns) = timeline.choose(position, running) {
             let until = timeline.time(at_ns, false, element.now());
             track.upload.producer.gap(track.number, until);
+        }
+    }
+
+    /// Describes the fragment that is open; `false` if it cannot be described so.
+    fn add_metadata(&self, element: &KvsSink, added: Result<Metadata, String>) -> bool {
+        let Some(upload) = element.open_upload() else {
+            return false;
+        };
+        let added = added.and_then(|metadata| {
+            let Metadata {
+                name,
+                value,
+                persist,
+            } = metadata;
+            let added = upload.producer.add_metadata(&name, &value, persist);
+            added.map_err(|error| error.to_string())
+        });
+        if let Err(error) = &added {
+            gst::element_imp_warning!(element, gst::StreamError::Failed, ("metadata: {error}"));
+        }
+        added.is_ok()
+    }
+
+    fn tags(&self, element: &KvsSink, tags: &gst::TagListRef) {
+        let changed = metadata::changed(tags, &mut lock(&self.state).tags);
+        for metadata in changed {
+            self.add_metadata(element, Ok(metadata));
         }
     }
 

@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kvs_media::mkv::Tag;
 use kvs_media::{Frame, ProducerTime, Track};
 
 use super::event::FrameSpan;
@@ -45,6 +46,8 @@ pub(super) struct Fragment {
     /// What the frames were, also after they were let go.
     pub(super) span: Option<FrameSpan>,
     pub(super) bytes: usize,
+    /// What describes it.
+    pub(super) tags: Vec<Tag>,
     /// No more frames come.
     pub(super) closed: bool,
     /// When its last frame came.
@@ -301,6 +304,12 @@ impl Buffer {
         Duration::from_nanos(last.to.saturating_ns_since(first.from))
     }
 
+    /// What describes the fragment that is still growing.
+    pub(super) fn open_tags(&mut self) -> Option<&mut Vec<Tag>> {
+        let open = self.fragments.back_mut().filter(|f| !f.closed);
+        open.map(|fragment| &mut fragment.tags)
+    }
+
     /// Whether a fragment is still growing.
     pub(super) fn is_open(&self) -> bool {
         self.fragments.back().is_some_and(|f| !f.closed)
@@ -338,6 +347,7 @@ impl Fragment {
             frames: Vec::new(),
             span: None,
             bytes: 0,
+            tags: Vec::new(),
             closed: false,
             last_arrival: now,
             sent_frames: 0,

@@ -254,6 +254,16 @@ pub enum Warning {
         /// What failed.
         message: String,
     },
+    /// A fragment has as much metadata as the service takes.
+    TooMuchMetadata {
+        /// What is left out.
+        name: String,
+    },
+    /// The service refuses the metadata of a fragment, which is sent without it.
+    MetadataRefused {
+        /// What is left out.
+        names: Vec<String>,
+    },
     /// An attempt failed; another follows.
     Retry {
         /// What failed.
@@ -275,6 +285,14 @@ impl fmt::Display for Warning {
             Self::ForcedCut { at } => write!(
                 f,
                 "no key frame came in time: the fragment at {at} starts without one"
+            ),
+            Self::TooMuchMetadata { name } => write!(
+                f,
+                "a fragment has nine metadata at most: {name:?} is left out"
+            ),
+            Self::MetadataRefused { names } => write!(
+                f,
+                "the service refuses the metadata {names:?} of a fragment, which is sent without"
             ),
             Self::Untagged { message } => {
                 write!(f, "the stream did not get its tags: {message}")

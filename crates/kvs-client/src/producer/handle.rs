@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 
+use kvs_media::mkv::Tag;
 use kvs_media::{Frame, ProducerTime, TrackNumber};
+use kvs_protocol::tag::{self, TagError};
 use tokio::runtime::Handle;
 
 use super::config::ProducerConfig;
@@ -103,6 +105,21 @@ impl Producer {
     /// The track has nothing before `until`: nobody needs to wait for it.
     pub fn gap(&self, track: TrackNumber, until: ProducerTime) {
         self.change(|session, now| session.gap(track, until, now));
+    }
+
+    /// Describes the fragment that is open, or else the next one; with `persist` all that follow as
+    /// well, which an empty value ends.
+    ///
+    /// # Errors
+    /// The service takes no such name or value.
+    pub fn add_metadata(&self, name: &str, value: &str, persist: bool) -> Result<(), TagError> {
+        if name == tag::END_OF_FRAGMENT {
+            return Err(TagError::Reserved(name.to_owned()));
+        }
+        tag::check(name, value)?;
+        let tag = Tag::new(name, value);
+        self.change(|session, _| session.add_metadata(tag, persist));
+        Ok(())
     }
 
     /// The next frame's time has nothing to do with those before: it opens a session. A track that

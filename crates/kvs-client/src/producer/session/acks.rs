@@ -6,7 +6,7 @@ use kvs_protocol::{Ack, AckError, FragmentNumber};
 
 use super::super::buffer::FragmentId;
 use super::super::config::Streaming;
-use super::super::event::{AckKind, DropReason, FailReason, FragmentAck, ProducerEvent};
+use super::super::event::{AckKind, DropReason, FailReason, FragmentAck, ProducerEvent, Warning};
 use super::Session;
 use super::control::Step;
 use super::link::LinkId;
@@ -22,6 +22,8 @@ enum Remedy {
     First,
     /// It gets one more chance.
     OnceMore,
+    /// Its metadata is at fault: again without.
+    WithoutTags,
     /// The stream has to be looked at.
     Describe,
     /// The stream, its key or our own work is at fault: it will not get better.
@@ -36,9 +38,8 @@ impl Remedy {
                 Self::Smaller
             }
             AckError::FragmentTimecodeLesserThanPrevious => Self::First,
-            AckError::InvalidMkvData
-            | AckError::FramesMissingForTrack
-            | AckError::FragmentMetadataLimitReached => Self::OnceMore,
+            AckError::InvalidMkvData | AckError::FramesMissingForTrack => Self::OnceMore,
+            AckError::FragmentMetadataLimitReached => Self::WithoutTags,
             AckError::StreamNotActive => Self::Describe,
             AckError::MoreThanAllowedTracksFound
             | AckError::InvalidProducerTimestamp
@@ -171,6 +172,16 @@ impl Session {
             Remedy::Describe => return Step::Describe,
             Remedy::Again | Remedy::Fail => true,
             Remedy::OnceMore => fragment.refusals < 2,
+            Remedy::WithoutTags => {
+                let tags = std::mem::take(&mut fragment.tags);
+                let helped = fragment.refusals < 2;
+                if !tags.is_empty() {
+                    let names = tags.into_iter().map(|tag| tag.name).collect();
+                    let warning = Warning::MetadataRefused { names };
+                    self.tell(ProducerEvent::Warning(warning));
+                }
+                helped
+            }
             Remedy::First => {
                 fragment.step = true;
                 !opened

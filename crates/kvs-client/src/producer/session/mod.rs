@@ -20,6 +20,7 @@ mod acks;
 mod control;
 mod link;
 mod loss;
+mod metadata;
 mod pressure;
 mod rotation;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod transmit;
 use control::Step;
 use link::Link;
 pub(super) use link::{Head, LinkId};
+use metadata::Metadata;
 use pressure::Pressed;
 pub(super) use transmit::Transmit;
 
@@ -151,6 +153,7 @@ pub(super) struct Session {
     /// The source has ended; acks are awaited until then.
     deadline: Option<Instant>,
     outputs: VecDeque<Output>,
+    metadata: Metadata,
     pressed: Pressed,
     delays: Delays,
     stats: Stats,
@@ -185,6 +188,7 @@ impl Session {
             idle: false,
             deadline: None,
             outputs: VecDeque::new(),
+            metadata: Metadata::default(),
             pressed: Pressed::default(),
             delays: Delays::default(),
             stats: Stats::default(),
@@ -329,8 +333,12 @@ impl Session {
                 }
                 Piece::Event(event) => self.tell(event),
                 piece => {
+                    let begins = matches!(piece, Piece::Begin { .. });
                     let lost = self.buffer.push(piece, now);
                     self.lose(lost, DropReason::BufferFull);
+                    if begins {
+                        self.describe();
+                    }
                 }
             }
         }

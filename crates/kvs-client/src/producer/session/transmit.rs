@@ -81,7 +81,7 @@ impl Session {
             }
             Next::Begin(fragment) => self.begin(fragment, now, out),
             Next::Frame => self.write_frame(out),
-            Next::Complete => self.complete(now),
+            Next::Complete => self.complete(now, out),
         }
         true
     }
@@ -167,8 +167,13 @@ impl Session {
     }
 
     /// The fragment under way is written.
-    fn complete(&mut self, now: Instant) {
+    fn complete(&mut self, now: Instant, out: &mut Pieces) {
         let Some(link) = &mut self.active else { return };
+        if let (Some(muxer), Some(fragment)) = (&mut link.muxer, self.buffer.get(link.current))
+            && !fragment.tags.is_empty()
+        {
+            muxer.tags(&fragment.tags, out);
+        }
         link.begun = false;
         link.current = link.current.next();
         if !self.config.acks

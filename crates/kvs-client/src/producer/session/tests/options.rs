@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use kvs_media::mkv::Tag;
 use kvs_protocol::AckError;
 
 use super::super::super::config::ProducerConfig;
-use super::super::super::event::{Pressure, ProducerEvent, ProducerState};
+use super::super::super::event::{Pressure, ProducerEvent, ProducerState, Warning};
 use super::super::{Input, Output, Session};
 use super::pair::Pair;
 use super::rules::{ended_well, habits, retries, run};
@@ -127,4 +128,81 @@ fn credentials_that_are_never_fresh_do_not_make_it_connect_again_and_again() {
     let pair = run(ProducerConfig::default(), faults, &habits(60));
     assert_eq!(ended_well(&pair), None);
     assert_eq!(pair.connects, 1);
+}
+
+/// What fragments of 25 frames are described with where this metadata came before these frames.
+fn described(metadata: &[(u64, &str, &str, bool)], faults: Faults) -> (Pair, Vec<(u64, String)>) {
+    let frames = source::frames(&habits(5), &mut Jitter::new(7));
+    let mut pair = Pair::new(ProducerConfig::default(), faults, frames, 7);
+    let metadata = metadata.iter();
+    pair.metadata = metadata
+        .map(|(at, name, value, persist)| (*at, (Tag::new(*name, *value), *persist)))
+        .collect();
+    pair.run();
+    assert_eq!(ended_well(&pair), None);
+    let shown = |tag: &Tag| format!("{}={}", tag.name, tag.value);
+    let tags = { pair.service.tags.iter() }.map(|(first, tags)| {
+        let tags: Vec<String> = tags.iter().map(shown).collect();
+        (*first, tags.join(" "))
+    });
+    let tags = tags.collect();
+    (pair, tags)
+}
+
+#[test]
+fn metadata_describes_the_fragment_that_is_open_and_what_persists_all_that_follow() {
+    let metadata = [
+        (0, "site", "north", false),
+        (30, "door", "open", true),
+        (60, "bell", "rung", false),
+        (80, "door", "ajar", true),
+        (110, "door", "", true),
+    ];
+    let expected = [
+        (0, "site=north"),
+        (25, "door=open"),
+        (50, "door=open bell=rung"),
+        (75, "door=ajar"),
+        (100, "door=ajar"),
+    ];
+    let expected = expected.map(|(first, tags)| (first, tags.to_owned()));
+    assert_eq!(described(&metadata, Faults::default()).1, expected);
+    // A fragment that is sent again is described again.
+    let faults = Faults {
+        script: vec![(2, AckError::InternalError)],
+        ..Faults::default()
+    };
+    assert_eq!(described(&metadata, faults).1, expected);
+}
+
+#[test]
+fn metadata_that_the_service_refuses_is_told_and_costs_no_frame() {
+    let faults = Faults {
+        script: vec![(1, AckError::FragmentMetadataLimitReached)],
+        ..Faults::default()
+    };
+    let metadata = [(30, "door", "open", false), (60, "bell", "rung", false)];
+    let (pair, tags) = described(&metadata, faults);
+    assert_eq!(tags, [(50, "bell=rung".to_owned())]);
+    assert_eq!(pair.service.stored, pair.times);
+    let refused = pair.events.iter().find_map(|event| match event {
+        ProducerEvent::Warning(Warning::MetadataRefused { names }) => Some(names.clone()),
+        _ => None,
+    });
+    assert_eq!(refused, Some(vec!["door".to_owned()]));
+}
+
+#[test]
+fn a_tenth_metadata_is_left_out_and_told() {
+    let names: Vec<String> = (0..10).map(|at| format!("name{at}")).collect();
+    let metadata = { names.iter() }
+        .zip(1..)
+        .map(|(name, at)| (at, &**name, "x", false));
+    let metadata: Vec<_> = metadata.collect();
+    let (pair, tags) = described(&metadata, Faults::default());
+    assert_eq!(tags[0].1.split(' ').count(), 9);
+    let left_out = Warning::TooMuchMetadata {
+        name: "name9".to_owned(),
+    };
+    assert!(pair.events.contains(&ProducerEvent::Warning(left_out)));
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::time::{Duration, Instant};
 
 use kvs_media::Frame;
+use kvs_media::mkv::Tag;
 
 use super::super::super::config::ProducerConfig;
 use super::super::super::event::{FrameSpan, ProducerEvent, ProducerState, Warning};
@@ -32,6 +33,8 @@ pub(super) struct Pair {
     inputs: BTreeMap<u64, Input>,
     frames: std::iter::Peekable<std::vec::IntoIter<(Duration, Frame)>>,
     pub(super) times: BTreeMap<u64, u64>,
+    /// Metadata that comes before the frame of that number.
+    pub(super) metadata: BTreeMap<u64, (Tag, bool)>,
     finished: bool,
     sequence: u64,
     pub(super) connects: u64,
@@ -53,10 +56,6 @@ impl Pair {
         seed: u64,
     ) -> Self {
         let start = Instant::now();
-        let number = |frame: &Frame| {
-            let data = frame.data.to_bytes();
-            u64::from_be_bytes(data[..8].try_into().expect("a number"))
-        };
         let times = frames.iter().map(|(_, f)| (number(f), f.time.as_ms()));
         let times = times.collect();
         let mut session = Session::new(config, seed);
@@ -76,6 +75,7 @@ impl Pair {
             inputs: BTreeMap::new(),
             frames: frames.into_iter().peekable(),
             times,
+            metadata: BTreeMap::new(),
             finished: false,
             sequence: 0,
             connects: 0,
@@ -243,6 +243,9 @@ impl Pair {
             }
         } else if frame.is_some_and(|at| at <= self.now) {
             if let Some((_, frame)) = self.frames.next() {
+                if let Some((tag, persist)) = self.metadata.remove(&number(&frame)) {
+                    self.session.add_metadata(tag, persist);
+                }
                 self.session.push(frame, self.now);
             }
             if self.frames.peek().is_none() {
@@ -284,6 +287,12 @@ impl Pair {
         });
         states.collect()
     }
+}
+
+/// A frame's number in the source.
+fn number(frame: &Frame) -> u64 {
+    let data = frame.data.to_bytes();
+    u64::from_be_bytes(data[..8].try_into().expect("a number"))
 }
 
 /// Whether a span has that time. A tie at a cut goes one unit up without a word.

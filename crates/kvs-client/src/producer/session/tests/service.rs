@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use kvs_media::mkv::{Demuxer, END_OF_FRAGMENT, Event, Limits};
+use kvs_media::mkv::{Demuxer, END_OF_FRAGMENT, Event, Limits, Tag};
 use kvs_media::{ProducerTime, Track, TrackNumber};
 use kvs_protocol::ack::AckedFragment;
 use kvs_protocol::{Ack, AckError, FragmentNumber, FragmentParts};
@@ -46,6 +46,7 @@ struct Arriving {
     timecode: u64,
     sequence: u64,
     frames: Vec<(TrackNumber, u64, u64)>,
+    tags: Vec<Tag>,
 }
 
 /// One PutMedia as the service sees it.
@@ -68,6 +69,8 @@ pub(super) struct Service {
     /// The times of frames, in ms since 1970, by their numbers in the source.
     pub(super) stored: BTreeMap<u64, u64>,
     pub(super) fragments: u64,
+    /// The tags of fragments, by the number of their first frame.
+    pub(super) tags: BTreeMap<u64, Vec<Tag>>,
     arrived: u64,
     sequence: u64,
 }
@@ -108,6 +111,7 @@ impl Request {
                         timecode,
                         sequence: service.sequence,
                         frames: Vec::new(),
+                        tags: Vec::new(),
                     };
                     self.answer(
                         &mut answers,
@@ -122,6 +126,10 @@ impl Request {
                     let arriving = self.arriving.as_mut().expect("a cluster comes first");
                     let at = frame.time.as_ms();
                     arriving.frames.push((frame.track, at, number));
+                }
+                Event::Tags { tags, .. } if tags.iter().all(|tag| tag.name != END_OF_FRAGMENT) => {
+                    let arriving = self.arriving.as_mut().expect("a cluster comes first");
+                    arriving.tags.extend(tags);
                 }
                 Event::Tags { tags, .. } if tags.iter().any(|tag| tag.name == END_OF_FRAGMENT) => {
                     self.complete(service, faults, jitter, &mut answers);
@@ -175,6 +183,11 @@ impl Request {
             let frames = frames.map(|(_, at, number)| (*number, origin_ms + at));
             service.stored.extend(frames);
             service.fragments += 1;
+            if let (Some((_, _, first)), false) =
+                (fragment.frames.first(), fragment.tags.is_empty())
+            {
+                service.tags.insert(*first, fragment.tags.clone());
+            }
             self.answer(answers, delay, Ack::Received(fragment.acked()));
             let late = if faults.reordered {
                 delay * (1 + (jitter.number() % 50) as u32)
@@ -217,6 +230,7 @@ impl Request {
         );
         self.latest = Some(latest);
         assert!(earliest >= fragment.timecode, "a block before its cluster");
+        assert!(fragment.tags.len() <= 9, "4009: {:?}", fragment.tags);
         assert!(latest - earliest <= 20_000, "4002: longer than 20 s");
         for track in &self.tracks {
             let has = |(number, _, _): &(TrackNumber, u64, u64)| *number == track.number;
