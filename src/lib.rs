@@ -1,12 +1,13 @@
 //! GStreamer elements for Amazon Kinesis Video Streams.
 //!
-//! `kvssink` sends video and audio to the service, `kvssrc` reads them. Both talk to AWS and to
-//! `kvs-server` through the same code: only the `endpoint` property differs.
+//! `kvssink` sends video, audio and data to the service, `kvssrc` reads them. Both talk to AWS and
+//! to `kvs-server` through the same code: only the `endpoint` property differs.
 //!
 //! This crate turns buffers into frames and back, and nothing else: the sessions with the service
 //! are `kvs-client`'s, the bytes of Matroska `kvs-media`'s.
 
 mod connection_settings;
+mod data_track;
 mod iot_certificate;
 mod kvssink;
 mod kvssrc;

@@ -9,7 +9,7 @@ mod ends;
 mod errors;
 mod events;
 mod face;
-mod fed;
+pub(crate) mod fed;
 mod flow;
 mod media;
 mod metadata;

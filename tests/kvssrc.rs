@@ -10,7 +10,7 @@ use kvs_media::mkv::Tag;
 use crate::harness;
 
 mod camera;
-mod viewer;
+pub(crate) mod viewer;
 
 use camera::{Camera, audio, frame, payload, video};
 use viewer::{Seen, Viewer, bytes};

@@ -3,6 +3,7 @@
 //! One test binary: a test of something that users see goes here, into the module of its element;
 //! a test of one part stands beside that part.
 
+mod data_tracks;
 mod durable;
 mod frame_exact;
 mod harness;

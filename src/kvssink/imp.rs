@@ -105,10 +105,11 @@ impl ElementImpl for KvsSink {
             gst::subclass::ElementMetadata::new(
                 "Kinesis Video Streams sink",
                 "Sink/Video/Network",
-                "Uploads H.264, H.265 or JPEG video and AAC, Opus or G.711 audio to Amazon \
-                 Kinesis Video Streams or to kvs-server, for example: videotestsrc is-live=true \
-                 ! video/x-raw,format=I420 ! x264enc tune=zerolatency ! kvssink \
-                 stream-name=cam endpoint=http://127.0.0.1:5600",
+                "Uploads H.264, H.265 or JPEG video, AAC, Opus or G.711 audio and any timed data \
+                 to Amazon Kinesis Video Streams or to kvs-server, for example: \
+                 videotestsrc is-live=true ! video/x-raw,format=I420 \
+                 ! x264enc tune=zerolatency ! kvssink stream-name=cam \
+                 endpoint=http://127.0.0.1:5600",
                 "The gst-plugin-kvs authors",
             )
         });
@@ -136,8 +137,9 @@ impl ElementImpl for KvsSink {
             );
             return None;
         }
+        let offered = templates::of_pad(template, name);
         let name = templates::pad_name(template, name, &pads)?;
-        let pad: KvsSinkPad = gst::PadBuilder::from_template(template)
+        let pad: KvsSinkPad = gst::PadBuilder::from_template(&offered)
             .name(name)
             .chain_function(|pad: &KvsSinkPad, parent, buffer| {
                 Self::catch_panic_pad_function(

@@ -7,7 +7,6 @@ use kvs_media::codec::nal::AssemblyError;
 use kvs_media::{FrameData, ProducerTime};
 
 use super::cadence::Cadence;
-use super::caps::CapsError;
 use super::chunks::Chunks;
 use super::codec::{Codec, CodedFrame, Stamp};
 use super::imp::CAT;
@@ -54,8 +53,7 @@ struct Told {
 
 impl Input {
     /// Takes new caps over. What the old ones left unfinished becomes a frame first.
-    pub(super) fn set_caps(&mut self, caps: &gst::CapsRef) -> Result<(), CapsError> {
-        let codec = Codec::from_caps(caps)?;
+    pub(super) fn set_caps(&mut self, codec: Codec, caps: &gst::CapsRef) {
         if self.finish().is_err() {
             gst::warning!(
                 CAT,
@@ -64,7 +62,6 @@ impl Input {
         }
         self.codec = Some(codec);
         self.cadence.set_caps(caps);
-        Ok(())
     }
 
     /// The format, where it is known before the first frame.
@@ -78,7 +75,7 @@ impl Input {
     pub(super) fn push(&mut self, buffer: &gst::BufferRef, clips: bool) -> Result<(), InputError> {
         let codec = self.codec.as_mut().ok_or(InputError::NoCaps)?;
         let segment = self.segment.as_ref().ok_or(InputError::NoSegment)?;
-        if clips && codec.is_packets() && is_clipped(segment, buffer) {
+        if clips && codec.may_be_clipped() && is_clipped(segment, buffer) {
             if !std::mem::replace(&mut self.told.clipped, true) {
                 gst::info!(
                     CAT,
@@ -244,7 +241,8 @@ mod tests {
             .field("channels", 1)
             .build();
         let mut input = Input::default();
-        input.set_caps(&caps).expect("A-law can be sent");
+        let codec = Codec::from_caps(&caps).expect("A-law can be sent");
+        input.set_caps(codec, &caps);
         let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
         segment.set_start(gst::ClockTime::from_seconds(10));
         input.segment = Some(segment);

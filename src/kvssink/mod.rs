@@ -1,4 +1,4 @@
-//! The element `kvssink`: uploads video and audio to Kinesis Video Streams.
+//! The element `kvssink`: uploads video, audio and data to Kinesis Video Streams.
 //!
 //! A camera to a server on this machine:
 //!

@@ -10,9 +10,11 @@ use gst::subclass::prelude::*;
 use kvs_client::producer::{PushOutcome, Sample, TooManyTracks, TrackFormat};
 use kvs_media::{TrackKind, TrackNumber};
 
+use super::codec::Codec;
 use super::imp::{CAT, KvsSink};
 use super::input::{Input, InputError, running_ns};
 use super::metadata::{self, Metadata};
+use super::templates;
 use super::upload::Upload;
 use crate::lock::lock;
 
@@ -172,10 +174,16 @@ impl KvsSinkPad {
         let Some(upload) = element.open_upload() else {
             return false;
         };
-        let taken = lock(&self.state).input.set_caps(caps);
-        if let Err(error) = taken {
-            gst::error!(CAT, obj = self.obj(), "{error}");
-            return false;
+        let codec = match templates::is_data(&*self.obj()) {
+            true => Codec::data(caps),
+            false => Codec::from_caps(caps),
+        };
+        match codec {
+            Ok(codec) => lock(&self.state).input.set_caps(codec, caps),
+            Err(error) => {
+                gst::error!(CAT, obj = self.obj(), "{error}");
+                return false;
+            }
         }
         // Frames of the old caps first, in their own format.
         if self.send(element, &upload).is_err() {

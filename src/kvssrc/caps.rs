@@ -6,6 +6,8 @@ use kvs_media::codec::nal::DecoderConfig;
 use kvs_media::codec::{aac, g711, h264, h265, jpeg, opus};
 use kvs_media::{AudioFormat, Track, TrackKind, VideoFormat};
 
+use crate::data_track;
+
 /// What a track comes out as that has no caps of its own. The field `codec-id` names it.
 const UNKNOWN: &str = "application/octet-stream";
 
@@ -45,11 +47,6 @@ pub(super) fn audio_template() -> gst::Caps {
         .build()
 }
 
-/// The caps that data pads may have.
-pub(super) fn data_template() -> gst::Caps {
-    gst::Caps::new_empty_simple(UNKNOWN)
-}
-
 /// The caps of a track.
 pub(super) fn of_track(track: &Track) -> gst::Caps {
     let known = match (track.kind, track.codec_id.as_str()) {
@@ -64,7 +61,7 @@ pub(super) fn of_track(track: &Track) -> gst::Caps {
         (TrackKind::Audio(_), opus::CODEC_ID) => opus_caps(track),
         (TrackKind::Audio(format), aac::CODEC_ID) => aac_caps(track, format),
         (TrackKind::Audio(format), g711::CODEC_ID) => g711_caps(track, format),
-        _ => None,
+        _ => data_track::caps(track),
     };
     known.unwrap_or_else(|| {
         let caps = gst::Caps::builder(UNKNOWN).field("codec-id", &track.codec_id);
@@ -397,6 +394,6 @@ mod tests {
         is(&broken, "application/octet-stream, codec-id=A_AAC");
         within(&broken, &audio_template());
         let data = caps(TrackKind::Data(0x21), "application/json", None);
-        within(&data, &data_template());
+        is(&data, "application/octet-stream, codec-id=application/json");
     }
 }

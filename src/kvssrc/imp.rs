@@ -99,7 +99,7 @@ impl ElementImpl for KvsSrc {
                         &match family {
                             Family::Video => caps::video_template(),
                             Family::Audio => caps::audio_template(),
-                            Family::Data => caps::data_template(),
+                            Family::Data => gst::Caps::new_any(),
                         },
                     )
                     .expect("name, direction, presence and caps are valid")

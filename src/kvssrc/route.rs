@@ -27,11 +27,25 @@ struct Lane {
     queue: usize,
     /// The track that it takes now; `None` while its track is gone.
     track: Option<TrackNumber>,
+    /// Frames without the key flag are no news.
+    has_repeats: bool,
     /// Frames behind the end of the range. They go out only if one within the range follows in
     /// decoding order, since that one may need them; at the end of the fragment they are dropped.
     held: Vec<Sample>,
     /// Whether it had a frame in this fragment.
     present: bool,
+}
+
+impl Lane {
+    fn new(queue: usize) -> Self {
+        Self {
+            queue,
+            track: None,
+            has_repeats: false,
+            held: Vec::new(),
+            present: false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -85,16 +99,19 @@ impl Route {
         for lane in &mut self.lanes {
             lane.track = None;
         }
-        for &(number, queue) in tracks {
-            match self.lanes.iter_mut().find(|lane| lane.queue == queue) {
-                Some(lane) => lane.track = Some(number),
-                None => self.lanes.push(Lane {
-                    queue,
-                    track: Some(number),
-                    held: Vec::new(),
-                    present: false,
-                }),
-            }
+        for &Queue {
+            track,
+            queue,
+            has_repeats,
+        } in tracks
+        {
+            let lane = self.lanes.iter().position(|lane| lane.queue == queue);
+            let lane = lane.unwrap_or_else(|| {
+                self.lanes.push(Lane::new(queue));
+                self.lanes.len() - 1
+            });
+            self.lanes[lane].track = Some(track);
+            self.lanes[lane].has_repeats = has_repeats;
         }
     }
 
@@ -133,6 +150,9 @@ impl Route {
         let Some(lane) = self.lanes.iter_mut().find(is_its) else {
             return Ok(()); // the readers give no frame of a track that was not declared
         };
+        if lane.has_repeats && !frame.key {
+            return Ok(());
+        }
         let sample = Sample {
             frame,
             fragment: info,

@@ -10,6 +10,7 @@ use super::caps;
 use super::pad;
 use super::queue::{Entry, Stale};
 use super::session::Session;
+use crate::data_track;
 
 /// A track that has a pad.
 #[derive(Clone, Debug)]
@@ -75,8 +76,15 @@ impl Family {
     }
 }
 
-/// Which queue a track's frames go into.
-pub(super) type Queue = (TrackNumber, usize);
+/// Where a track's frames go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queue {
+    pub(super) track: TrackNumber,
+    /// Its index.
+    pub(super) queue: usize,
+    /// Frames without the key flag are no news, see [`data_track::is_ours`].
+    pub(super) has_repeats: bool,
+}
 
 /// Makes a pad for each track that has none, gives new caps to those that have, and says which
 /// queue each track has. A pad whose track is gone stays: it may come back, and gets GAP events.
@@ -99,12 +107,12 @@ pub(super) fn expose(
                 session.queues.put(epoch, old.queue, Entry::Event(event))?;
                 session.set_caps(old.queue, &caps);
             }
-            queues.push((track.number, old.queue));
+            queues.push(queue_of(track, old.queue));
             continue;
         }
         let index = exposed.iter().filter(|o| o.family == family).count();
         let queue = session.queues.add(epoch)?;
-        queues.push((track.number, queue));
+        queues.push(queue_of(track, queue));
         exposed.push(ExposedTrack {
             number: track.number,
             family,
@@ -117,6 +125,14 @@ pub(super) fn expose(
         add(session, element, epoch, &exposed, known)?;
     }
     Ok(queues)
+}
+
+fn queue_of(track: &Track, queue: usize) -> Queue {
+    Queue {
+        track: track.number,
+        queue,
+        has_repeats: data_track::is_ours(track),
+    }
 }
 
 /// Adds the pads from index `known` on. The collection goes out before a pad is added: without

@@ -17,7 +17,7 @@ fn is_a_network_sink_that_nobody_plugs_by_itself() {
         .map(gst::StaticPadTemplate::name_template)
         .map(str::to_owned)
         .collect();
-    assert_eq!(templates, ["video_%u", "audio_%u"]);
+    assert_eq!(templates, ["video_%u", "audio_%u", "data_%u"]);
 }
 
 /// The properties of AWS's element that ours has, with its defaults, and then our own.

@@ -4,23 +4,23 @@ use gst::prelude::*;
 use gst_check::Harness;
 
 use super::{CAMERA, element};
-use crate::harness::{Recording, Server};
+use crate::harness::{self, Recording, Server};
 
 /// Producer time of running time 0.
-pub(super) const START_MS: u64 = 1_700_000_000_000;
+pub(crate) const START_MS: u64 = 1_700_000_000_000;
 /// Packets of A-law in a second: one each 100 ms.
-pub(super) const PACKETS: u64 = 10;
+pub(crate) const PACKETS: u64 = 10;
 
 /// The element, its server, its messages and its sources.
-pub(super) struct Fed {
-    pub(super) server: Server,
-    pub(super) sink: gst::Element,
-    pub(super) bus: gst::Bus,
+pub(crate) struct Fed {
+    pub(crate) server: Server,
+    pub(crate) sink: gst::Element,
+    pub(crate) bus: gst::Bus,
 }
 
 impl Fed {
     /// An element in NULL that uploads a file.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (sink, server) = (element(), Server::start());
         sink.set_property("stream-name", "cam");
         sink.set_property("endpoint", server.url());
@@ -32,19 +32,19 @@ impl Fed {
     }
 
     /// The same, PLAYING.
-    pub(super) fn playing() -> Self {
+    pub(crate) fn playing() -> Self {
         let fed = Self::new();
         fed.set_state(gst::State::Playing);
         fed
     }
 
-    pub(super) fn set_state(&self, state: gst::State) {
+    pub(crate) fn set_state(&self, state: gst::State) {
         let changed = self.sink.set_state(state);
         assert_eq!(changed, Ok(gst::StateChangeSuccess::Success), "{state:?}");
     }
 
     /// A source on a new pad; it has sent its caps and a segment from 0.
-    pub(super) fn source(&self, pad: &str, caps: &gst::Caps) -> Source {
+    pub(crate) fn source(&self, pad: &str, caps: &gst::Caps) -> Source {
         let sink = self.sink.request_pad_simple(pad).expect("a pad");
         let source = Source(gst::Pad::new(gst::PadDirection::Src));
         source.0.set_active(true).expect("it is new");
@@ -56,7 +56,7 @@ impl Fed {
     }
 
     /// Waits for a message; an ERROR fails.
-    pub(super) fn wait_for(&self, wanted: gst::MessageType) -> gst::Message {
+    pub(crate) fn wait_for(&self, wanted: gst::MessageType) -> gst::Message {
         let ends = [wanted, gst::MessageType::Error];
         let hang = gst::ClockTime::from_seconds(60);
         let message = self.bus.timed_pop_filtered(hang, &ends);
@@ -66,7 +66,7 @@ impl Fed {
     }
 
     /// Waits for an element message of that name, in which a field has that value.
-    pub(super) fn wait_for_text(&self, name: &str, field: &str, value: &str) {
+    pub(crate) fn wait_for_text(&self, name: &str, field: &str, value: &str) {
         loop {
             let message = self.wait_for(gst::MessageType::Element);
             let structure = message.structure().expect("an element message has one");
@@ -76,13 +76,13 @@ impl Fed {
         }
     }
 
-    pub(super) fn stat(&self, name: &str) -> u64 {
+    pub(crate) fn stat(&self, name: &str) -> u64 {
         let stats: gst::Structure = self.sink.property("stats");
         stats.get(name).expect("a figure")
     }
 
     /// Ends every source. What was taken is confirmed, and stored.
-    pub(super) fn end(&self, sources: &[&Source]) -> Recording {
+    pub(crate) fn end(&self, sources: &[&Source]) -> Recording {
         for source in sources {
             source.event(gst::event::Eos::new());
         }
@@ -100,30 +100,30 @@ impl Drop for Fed {
 }
 
 /// The source of one pad.
-pub(super) struct Source(gst::Pad);
+pub(crate) struct Source(gst::Pad);
 
 impl Source {
-    pub(super) fn event(&self, event: gst::Event) {
+    pub(crate) fn event(&self, event: gst::Event) {
         assert!(self.0.push_event(event), "the event is taken");
     }
 
-    pub(super) fn segment(&self, segment: &gst::FormattedSegment<gst::ClockTime>) {
+    pub(crate) fn segment(&self, segment: &gst::FormattedSegment<gst::ClockTime>) {
         self.event(gst::event::Segment::new(segment));
     }
 
     /// A flush, as a seek makes it.
-    pub(super) fn flush(&self) {
+    pub(crate) fn flush(&self) {
         self.event(gst::event::FlushStart::new());
         self.event(gst::event::FlushStop::new(true));
         self.segment(&gst::FormattedSegment::new());
     }
 
-    pub(super) fn push(&self, buffer: &gst::Buffer, pts_ms: impl Into<Option<u64>>) {
+    pub(crate) fn push(&self, buffer: &gst::Buffer, pts_ms: impl Into<Option<u64>>) {
         let pushed = self.try_push(buffer, pts_ms);
         assert_eq!(pushed, Ok(gst::FlowSuccess::Ok));
     }
 
-    pub(super) fn try_push(
+    pub(crate) fn try_push(
         &self,
         buffer: &gst::Buffer,
         pts_ms: impl Into<Option<u64>>,
@@ -138,13 +138,14 @@ impl Source {
 }
 
 /// Two seconds of video, a key frame each half second, in the order in which it is shown.
-pub(super) struct Film {
-    pub(super) caps: gst::Caps,
-    pub(super) pictures: Vec<gst::Buffer>,
+pub(crate) struct Film {
+    pub(crate) caps: gst::Caps,
+    pub(crate) pictures: Vec<gst::Buffer>,
 }
 
 impl Film {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        harness::init();
         let camera = format!(
             "{CAMERA} tune=zerolatency \
              ! capsfilter caps=video/x-h264,stream-format=avc,alignment=au"
@@ -162,7 +163,7 @@ impl Film {
 }
 
 /// The caps of a telephone.
-pub(super) fn phone() -> gst::Caps {
+pub(crate) fn phone() -> gst::Caps {
     gst::Caps::builder("audio/x-alaw")
         .field("rate", 8000)
         .field("channels", 1)
@@ -170,6 +171,6 @@ pub(super) fn phone() -> gst::Caps {
 }
 
 /// What a telephone says in a tenth of a second.
-pub(super) fn packet() -> gst::Buffer {
+pub(crate) fn packet() -> gst::Buffer {
     gst::Buffer::from_slice([0x55; 800])
 }

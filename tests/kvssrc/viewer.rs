@@ -10,7 +10,7 @@ const WAIT: Duration = Duration::from_secs(15);
 
 /// Something that was seen.
 #[derive(Debug)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     Frame {
         pad: String,
         buffer: gst::Buffer,
@@ -29,15 +29,15 @@ pub(super) enum Seen {
     Prerolled,
 }
 
-pub(super) struct Viewer {
-    pub(super) pipeline: gst::Pipeline,
-    pub(super) element: gst::Element,
+pub(crate) struct Viewer {
+    pub(crate) pipeline: gst::Pipeline,
+    pub(crate) element: gst::Element,
     seen: Receiver<Seen>,
 }
 
 impl Viewer {
     /// A pipeline with a `kvssrc`, whose pads get appsinks as they appear.
-    pub(super) fn new(url: &str, stream: &str, properties: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(url: &str, stream: &str, properties: &[(&str, &str)]) -> Self {
         let element = gst::ElementFactory::make("kvssrc")
             .property("endpoint", url)
             .property("stream-name", stream)
@@ -75,39 +75,39 @@ impl Viewer {
     }
 
     /// The same, and playing.
-    pub(super) fn play(url: &str, stream: &str, properties: &[(&str, &str)]) -> Self {
+    pub(crate) fn play(url: &str, stream: &str, properties: &[(&str, &str)]) -> Self {
         let viewer = Self::new(url, stream, properties);
         viewer.set_state(gst::State::Playing);
         viewer
     }
 
-    pub(super) fn set_state(&self, state: gst::State) -> gst::StateChangeSuccess {
+    pub(crate) fn set_state(&self, state: gst::State) -> gst::StateChangeSuccess {
         self.pipeline
             .set_state(state)
             .expect("the state can be changed")
     }
 
     /// Waits until the pipeline is where it was told to go.
-    pub(super) fn settled(&self) {
+    pub(crate) fn settled(&self) {
         let wait = gst::ClockTime::from_seconds(WAIT.as_secs());
         let (settled, _, _) = self.pipeline.state(wait);
         assert_eq!(settled, Ok(gst::StateChangeSuccess::Success));
     }
 
     /// What is seen next.
-    pub(super) fn next(&self) -> Seen {
+    pub(crate) fn next(&self) -> Seen {
         self.seen
             .recv_timeout(WAIT)
             .expect("something happens in time")
     }
 
     /// What has been seen already.
-    pub(super) fn try_next(&self) -> Option<Seen> {
+    pub(crate) fn try_next(&self) -> Option<Seen> {
         self.seen.try_recv().ok()
     }
 
     /// Skips to the next of a kind.
-    pub(super) fn find<T>(&self, wanted: impl Fn(Seen) -> Option<T>) -> T {
+    pub(crate) fn find<T>(&self, wanted: impl Fn(Seen) -> Option<T>) -> T {
         loop {
             if let Some(found) = wanted(self.next()) {
                 return found;
@@ -116,7 +116,7 @@ impl Viewer {
     }
 
     /// The bytes of the next `count` frames, each with its pad.
-    pub(super) fn frames(&self, count: usize) -> Vec<(String, Vec<u8>)> {
+    pub(crate) fn frames(&self, count: usize) -> Vec<(String, Vec<u8>)> {
         (0..count)
             .map(|_| self.frame())
             .map(|(pad, buffer)| (pad, bytes(&buffer)))
@@ -124,7 +124,7 @@ impl Viewer {
     }
 
     /// The next frame.
-    pub(super) fn frame(&self) -> (String, gst::Buffer) {
+    pub(crate) fn frame(&self) -> (String, gst::Buffer) {
         self.find(|seen| match seen {
             Seen::Frame { pad, buffer, .. } => Some((pad, buffer)),
             Seen::Error { error } => panic!("{error}"),
@@ -134,12 +134,12 @@ impl Viewer {
     }
 
     /// All frames until the pipeline ends.
-    pub(super) fn until_eos(&self) -> Vec<(String, gst::Buffer)> {
+    pub(crate) fn until_eos(&self) -> Vec<(String, gst::Buffer)> {
         self.until_eos_of(|_| true)
     }
 
     /// All frames until the pipeline ends with an EOS of a certain seek.
-    pub(super) fn until_eos_of(
+    pub(crate) fn until_eos_of(
         &self,
         wanted: impl Fn(gst::Seqnum) -> bool,
     ) -> Vec<(String, gst::Buffer)> {
@@ -155,7 +155,7 @@ impl Viewer {
     }
 
     /// Waits until all sinks have their first frame.
-    pub(super) fn prerolled(&self) {
+    pub(crate) fn prerolled(&self) {
         self.find(|seen| match seen {
             Seen::Prerolled => Some(()),
             Seen::Error { error } => panic!("{error}"),
@@ -164,7 +164,7 @@ impl Viewer {
     }
 
     /// The text of the next error.
-    pub(super) fn error(&self) -> gst::glib::Error {
+    pub(crate) fn error(&self) -> gst::glib::Error {
         self.find(|seen| match seen {
             Seen::Error { error } => Some(error),
             _ => None,
@@ -172,7 +172,7 @@ impl Viewer {
     }
 
     /// The next element message of that name.
-    pub(super) fn message(&self, name: &str) -> gst::Structure {
+    pub(crate) fn message(&self, name: &str) -> gst::Structure {
         self.find(|seen| match seen {
             Seen::Message(structure) if structure.name() == name => Some(structure),
             Seen::Error { error } => panic!("{error}"),
@@ -180,7 +180,7 @@ impl Viewer {
         })
     }
 
-    pub(super) fn stat(&self, name: &str) -> u64 {
+    pub(crate) fn stat(&self, name: &str) -> u64 {
         let stats: gst::Structure = self.element.property("stats");
         stats.get(name).expect("a counter")
     }
@@ -192,7 +192,7 @@ impl Drop for Viewer {
     }
 }
 
-pub(super) fn bytes(buffer: &gst::Buffer) -> Vec<u8> {
+pub(crate) fn bytes(buffer: &gst::Buffer) -> Vec<u8> {
     buffer.map_readable().expect("readable").to_vec()
 }
 

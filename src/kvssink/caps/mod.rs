@@ -1,13 +1,17 @@
 //! Caps of GStreamer to tracks of Matroska.
 
 mod audio;
+mod data;
 mod video;
 
 use std::error::Error;
 
 use bytes::Bytes;
 
+use crate::data_track::DataTrackError;
+
 pub(super) use audio::{adts_track, audio_track, is_adts};
+pub(super) use data::data_track;
 pub(super) use video::{Framing, NalMedia, framing, jpeg_track, size, video_track};
 
 /// Caps that cannot be sent. The text says what to put before the element.
@@ -17,9 +21,18 @@ pub(super) enum CapsError {
     /// There is no structure in them.
     #[error("the caps are empty")]
     Empty,
-    /// A media type without a place in the service's profile of Matroska.
-    #[error("{0} cannot be sent: H.264, H.265, JPEG, AAC, Opus, A-law and µ-law can")]
+    /// Neither video nor audio that Matroska and the service have a form for.
+    #[error(
+        "{0} cannot be sent as video or audio: H.264, H.265, JPEG, AAC, Opus, A-law and µ-law can; \
+         a pad that is asked for as data_0 takes anything else as it is"
+    )]
     Unknown(String),
+    /// Video or audio at a pad for data.
+    #[error("{0} is not sent as data: link it to a pad video_0 or audio_0")]
+    Media(String),
+    /// Data that could not come back as it was.
+    #[error(transparent)]
+    Data(#[from] DataTrackError),
     /// A field is missing that the track needs.
     #[error("{media} without {field}: put {parser} before the element")]
     Missing {

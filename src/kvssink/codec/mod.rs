@@ -46,6 +46,8 @@ pub(super) struct CodedFrame {
 pub(super) enum Codec {
     /// Each buffer is a frame at which decoding can start.
     Packets { format: Option<TrackFormat> },
+    /// Each buffer is a value of a data track.
+    Data { format: Option<TrackFormat> },
     /// AAC behind ADTS headers.
     Adts(Adts),
     /// Pictures are assembled from NAL units.
@@ -68,15 +70,23 @@ impl Codec {
         })
     }
 
-    /// Whether buffers stand for themselves, so that one may be left out without harm to others.
-    pub(super) fn is_packets(&self) -> bool {
+    /// What the buffers of a data pad need, whatever their caps say.
+    pub(super) fn data(caps: &gst::CapsRef) -> Result<Self, CapsError> {
+        Ok(Self::Data {
+            format: Some(caps::data_track(caps)?),
+        })
+    }
+
+    /// Whether what lies outside its segment may be left out: nobody sees or hears it, and others
+    /// do without.
+    pub(super) fn may_be_clipped(&self) -> bool {
         matches!(self, Self::Packets { .. } | Self::Adts(_))
     }
 
     /// The format, where the caps alone say it.
     pub(super) fn early_format(&self) -> Option<TrackFormat> {
         match self {
-            Self::Packets { format } => format.clone(),
+            Self::Packets { format } | Self::Data { format } => format.clone(),
             Self::Adts(_) => None,
             Self::Pictures(pictures) => pictures.format(),
         }
@@ -94,7 +104,7 @@ impl Codec {
         frames: &mut VecDeque<CodedFrame>,
     ) -> Result<(), AssemblyError> {
         match self {
-            Self::Packets { format } => {
+            Self::Packets { format } | Self::Data { format } => {
                 frames.push_back(CodedFrame {
                     data: chunks.copy(data),
                     key: true,
@@ -117,7 +127,7 @@ impl Codec {
         frames: &mut VecDeque<CodedFrame>,
     ) -> Result<(), AssemblyError> {
         match self {
-            Self::Packets { .. } | Self::Adts(_) => Ok(()),
+            Self::Packets { .. } | Self::Data { .. } | Self::Adts(_) => Ok(()),
             Self::Pictures(pictures) => pictures.finish(frames),
         }
     }
@@ -125,7 +135,7 @@ impl Codec {
     /// Forgets what is under way.
     pub(super) fn reset(&mut self) {
         match self {
-            Self::Packets { .. } => {}
+            Self::Packets { .. } | Self::Data { .. } => {}
             Self::Adts(adts) => adts.reset(),
             Self::Pictures(pictures) => pictures.reset(),
         }

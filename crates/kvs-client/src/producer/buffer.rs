@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kvs_media::mkv::Tag;
-use kvs_media::{Frame, ProducerTime, Track};
+use kvs_media::{Frame, ProducerTime, Track, TrackKind};
 
 use super::event::FrameSpan;
 use super::interleave::Piece;
@@ -66,6 +66,13 @@ impl Fragment {
     /// Whether a connection can still send it.
     pub(super) fn is_sendable(&self) -> bool {
         !self.confirmed && !self.released
+    }
+
+    /// Whether a frame repeats the value of a data track. It is no news, so it cannot be lost.
+    pub(super) fn is_repeat(&self, frame: &Frame) -> bool {
+        let is_data =
+            |track: &Track| track.number == frame.track && matches!(track.kind, TrackKind::Data(_));
+        !frame.key && self.tracks.iter().any(is_data)
     }
 
     fn release(&mut self) -> usize {
@@ -358,7 +365,9 @@ impl Fragment {
     }
 
     fn add(&mut self, frame: Frame, at: Timecode, now: Instant) {
-        self.span = Some(FrameSpan::join(self.span, FrameSpan::one(frame.time)));
+        if !self.is_repeat(&frame) {
+            self.span = Some(FrameSpan::join(self.span, FrameSpan::one(frame.time)));
+        }
         self.bytes += frame.data.len();
         self.last_arrival = now;
         self.frames.push((frame, at));
@@ -402,7 +411,8 @@ impl Fragment {
         let present = |track: &&Track| frames.iter().any(|(f, _)| f.track == track.number);
         self.tracks = tracks.filter(present).cloned().collect();
         self.bytes = frames.iter().map(|(frame, _)| frame.data.len()).sum();
-        let times = frames.iter().map(|(frame, _)| FrameSpan::one(frame.time));
+        let news = frames.iter().filter(|(frame, _)| !self.is_repeat(frame));
+        let times = news.map(|(frame, _)| FrameSpan::one(frame.time));
         self.span = times.fold(None, |span, one| Some(FrameSpan::join(span, one)));
         self.frames = frames;
     }

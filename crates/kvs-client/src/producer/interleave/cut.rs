@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use kvs_media::{Frame, Track};
+
 use super::super::event::{ProducerEvent, Warning};
 use super::super::timecode::Timecode;
 use super::lane::Queued;
@@ -242,6 +244,7 @@ impl Interleave {
                 self.emit(index);
             }
         }
+        self.repeat_values();
         self.report_late();
         let present = self.track_list(|lane| lane.frames > 0);
         if !Arc::ptr_eq(&present, &self.tracks) {
@@ -257,6 +260,36 @@ impl Interleave {
         self.step |= cut.step;
         self.open = None;
         self.cut = None;
+    }
+
+    /// Each declared track has a frame in each fragment: where nothing new came in a data track,
+    /// its value is repeated at the fragment's first frame, without the key flag, by which readers
+    /// know it (`docs/data-tracks.md`).
+    fn repeat_values(&mut self) {
+        let Some(at) = self.open.as_ref().map(|open| open.first.max(open.start)) else {
+            return;
+        };
+        let time = self.rules.scale.time(at);
+        for lane in self.lanes.iter_mut().filter(|lane| lane.frames == 0) {
+            let declared = |track: &Track| track.number == lane.number();
+            let data = match self.tracks.iter().any(declared) {
+                true => lane.value.as_ref(),
+                false => lane.held_value(),
+            };
+            let Some(data) = data.cloned() else {
+                continue;
+            };
+            lane.frames += 1;
+            let frame = Frame {
+                track: lane.number(),
+                time,
+                decode_time: None,
+                duration_ns: None,
+                key: false,
+                data,
+            };
+            self.out.push_back(Piece::Frame(frame, at));
+        }
     }
 
     /// The time of a track's front frame, if it belongs to the fragment that closes.

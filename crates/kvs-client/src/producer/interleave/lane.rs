@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use kvs_media::{Frame, Track, TrackKind, TrackNumber};
+use kvs_media::{Frame, FrameData, Track, TrackKind, TrackNumber};
 
 use super::super::event::FrameSpan;
 use super::super::timecode::Timecode;
@@ -49,6 +49,8 @@ pub(super) struct Lane {
     pub(super) frames: u64,
     /// Whether the fragment before had one.
     pub(super) in_previous: bool,
+    /// The latest value of a data track, which holds until another one comes.
+    pub(super) value: Option<FrameData>,
     /// Frames that were moved to the start of the open fragment, with their own times.
     pub(super) late: Option<FrameSpan>,
 }
@@ -67,6 +69,7 @@ impl Lane {
             away: false,
             frames: 0,
             in_previous: false,
+            value: None,
             late: None,
         }
     }
@@ -77,6 +80,15 @@ impl Lane {
 
     pub(super) fn is_video(&self) -> bool {
         matches!(self.track.kind, TrackKind::Video(_))
+    }
+
+    pub(super) fn is_data(&self) -> bool {
+        matches!(self.track.kind, TrackKind::Data(_))
+    }
+
+    /// The value to repeat in a fragment in which none has come.
+    pub(super) fn held_value(&self) -> Option<&FrameData> {
+        self.value.as_ref().filter(|_| !self.ended)
     }
 
     /// Who cuts the fragments: video before audio before data, then the lowest number.
@@ -105,7 +117,9 @@ impl Lane {
     }
 
     /// Takes a frame in.
-    pub(super) fn push(&mut self, frame: Frame, at: Timecode, step_units: u64, now: Instant) {
+    pub(super) fn push(&mut self, mut frame: Frame, at: Timecode, step_units: u64, now: Instant) {
+        // In a data track a frame without this flag is a repeat, see [`Lane::held_value`].
+        frame.key |= self.is_data();
         let back = self
             .reached
             .is_some_and(|reached| reached.since(at) > step_units);

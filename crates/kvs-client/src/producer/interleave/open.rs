@@ -156,6 +156,7 @@ impl Interleave {
             if let Some(front) = lane.queue.front_mut() {
                 if let Some(track) = front.format.take() {
                     lane.track = track;
+                    lane.value = None;
                 }
                 front.step &= !step;
             }
@@ -169,8 +170,11 @@ impl Interleave {
             bytes: 0,
             asked: false,
         });
-        let expected =
-            self.track_list(|lane| !lane.queue.is_empty() || (lane.in_previous && lane.is_live()));
+        let expected = self.track_list(|lane| {
+            !lane.queue.is_empty()
+                || (lane.in_previous && lane.is_live())
+                || lane.held_value().is_some()
+        });
         self.tracks = expected;
         self.out.push_back(Piece::Begin {
             start,
@@ -222,6 +226,9 @@ impl Interleave {
         open.bytes += queued.frame.data.len();
         if open.lead == lane.number() {
             open.latest = open.latest.max(at);
+        }
+        if lane.is_data() {
+            lane.value = Some(queued.frame.data.clone());
         }
         lane.frames += 1;
         if lane.frames == 1 {

@@ -198,7 +198,7 @@ impl Session {
         link.latest = link.latest.max(Some(*at));
         link.frame += 1;
         let (written, time) = (muxer.frame(frame, out), frame.time);
-        let anew = index >= fragment.sent_frames;
+        let anew = index >= fragment.sent_frames && !fragment.is_repeat(frame);
         fragment.sent_frames = fragment.sent_frames.max(index + 1);
         if anew && written.is_ok() {
             self.stats.frames_sent += 1;

@@ -23,6 +23,7 @@ fn habits(jitter: &mut Jitter) -> Habits {
         pause: one_in(6),
         step: one_in(6),
         audio_gap: one_in(4),
+        data: one_in(3),
         seconds: 4 + jitter.number() % 20,
         gop: 8 + jitter.number() % 60,
     }

@@ -60,8 +60,10 @@ impl Pair {
         let times = times.collect();
         let mut session = Session::new(config, seed);
         session.add_track(source::video());
-        if frames.iter().any(|(_, f)| f.track == source::track(2)) {
-            session.add_track(source::audio());
+        for track in [source::audio(), source::data()] {
+            if frames.iter().any(|(_, f)| f.track == track.number) {
+                session.add_track(track);
+            }
         }
         Self {
             session,

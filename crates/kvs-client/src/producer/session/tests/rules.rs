@@ -25,6 +25,7 @@ pub(super) fn habits(seconds: u64) -> Habits {
         pause: false,
         step: false,
         audio_gap: false,
+        data: false,
     }
 }
 

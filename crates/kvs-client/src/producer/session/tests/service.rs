@@ -11,6 +11,7 @@ use kvs_protocol::{Ack, AckError, FragmentNumber, FragmentParts};
 
 use super::super::super::pieces::Pieces;
 use super::super::Head;
+use super::source;
 use crate::ErrorKind;
 use crate::jitter::Jitter;
 
@@ -46,6 +47,8 @@ struct Arriving {
     timecode: u64,
     sequence: u64,
     frames: Vec<(TrackNumber, u64, u64)>,
+    /// Values of data tracks that had come before.
+    repeats: Vec<(TrackNumber, u64, u64)>,
     tags: Vec<Tag>,
 }
 
@@ -111,6 +114,7 @@ impl Request {
                         timecode,
                         sequence: service.sequence,
                         frames: Vec::new(),
+                        repeats: Vec::new(),
                         tags: Vec::new(),
                     };
                     self.answer(
@@ -125,7 +129,12 @@ impl Request {
                     let number = data.get_u64();
                     let arriving = self.arriving.as_mut().expect("a cluster comes first");
                     let at = frame.time.as_ms();
-                    arriving.frames.push((frame.track, at, number));
+                    let is_repeat = frame.track == source::track(3) && !frame.key;
+                    let into = match is_repeat {
+                        true => &mut arriving.repeats,
+                        false => &mut arriving.frames,
+                    };
+                    into.push((frame.track, at, number));
                 }
                 Event::Tags { tags, .. } if tags.iter().all(|tag| tag.name != END_OF_FRAGMENT) => {
                     let arriving = self.arriving.as_mut().expect("a cluster comes first");
@@ -220,7 +229,8 @@ impl Request {
 
     /// The service's own rules; the session must never break one.
     fn check(&mut self, fragment: &Arriving) {
-        let times = || fragment.frames.iter().map(|(_, at, _)| *at);
+        let all = || fragment.frames.iter().chain(&fragment.repeats);
+        let times = || all().map(|(_, at, _)| *at);
         let earliest = times().min().expect("no fragment is empty");
         let latest = times().max().expect("no fragment is empty");
         assert!(
@@ -234,11 +244,16 @@ impl Request {
         assert!(latest - earliest <= 20_000, "4002: longer than 20 s");
         for track in &self.tracks {
             let has = |(number, _, _): &(TrackNumber, u64, u64)| *number == track.number;
-            assert!(
-                fragment.frames.iter().any(has),
-                "4011: track {}",
-                track.number
-            );
+            assert!(all().any(has), "4011: track {}", track.number);
+        }
+        for (track, _, number) in &fragment.repeats {
+            let is_its = |(other, _, _): &&(TrackNumber, u64, u64)| other == track;
+            let news = fragment.frames.iter().filter(is_its).count();
+            assert_eq!(news, 0, "track {track} repeats {number} beside news");
+            // Fragments between may have gone over another connection.
+            let latest = self.last_of.get(track);
+            let is_old = latest.is_some_and(|latest| latest > number);
+            assert!(!is_old, "track {track} repeats {number} after {latest:?}");
         }
         for (track, _, number) in &fragment.frames {
             let declared = self.tracks.iter().any(|t| t.number == *track);

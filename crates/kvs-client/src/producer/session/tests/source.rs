@@ -19,6 +19,8 @@ pub(super) struct Habits {
     pub(super) step: bool,
     /// The audio is away for a while.
     pub(super) audio_gap: bool,
+    /// A sensor tells its value now and then.
+    pub(super) data: bool,
 }
 
 /// Frames and when they arrive, in the order of arrival.
@@ -64,6 +66,14 @@ pub(super) fn frames(habits: &Habits, jitter: &mut Jitter) -> Vec<(Duration, Fra
             }
         }
     }
+    if habits.data {
+        let mut at = 0;
+        while at < habits.seconds * 1000 {
+            let (arrival, time) = shift(at);
+            all.push((arrival + jitter.number() % 120, track(3), time, true));
+            at += 20 + jitter.number() % 6000;
+        }
+    }
     all.sort_by_key(|(arrival, track, _, _)| (*arrival, *track));
     in_order(all)
 }
@@ -71,10 +81,10 @@ pub(super) fn frames(habits: &Habits, jitter: &mut Jitter) -> Vec<(Duration, Fra
 /// Numbers the frames; each track keeps the order of its own times or decoding.
 fn in_order(mut all: Vec<(u64, TrackNumber, u64, bool)>) -> Vec<(Duration, Frame)> {
     // Jitter must not turn the frames of a track round: arrivals are sorted, so contents follow.
-    for number in [track(1), track(2)] {
+    for number in [track(1), track(2), track(3)] {
         let slots: Vec<usize> = (0..all.len()).filter(|&i| all[i].1 == number).collect();
         let mut contents: Vec<_> = slots.iter().map(|&i| (all[i].2, all[i].3)).collect();
-        if number == track(2) {
+        if number != track(1) {
             let cut = contents.windows(2).position(|w| w[1].0 + 5000 < w[0].0);
             let (old, new) = contents.split_at_mut(cut.map_or(0, |cut| cut + 1));
             old.sort_unstable();
@@ -125,6 +135,16 @@ pub(super) fn audio() -> Track {
         }),
         name: None,
         codec_id: "A_AAC".to_owned(),
+        codec_private: None,
+    }
+}
+
+pub(super) fn data() -> Track {
+    Track {
+        number: track(3),
+        kind: TrackKind::Data(33),
+        name: None,
+        codec_id: "D_GSTREAMER/CAPS/1".to_owned(),
         codec_private: None,
     }
 }
