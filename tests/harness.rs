@@ -138,7 +138,13 @@ impl Server {
 
     /// Everything that is stored of a stream.
     pub(crate) fn read_back(&self, stream: &str) -> Recording {
-        threads().block_on(Recording::read(self.url(), stream))
+        threads().block_on(Recording::read(self.url(), stream, RangeClock::Server))
+    }
+
+    /// A stream as it is played: in the order of the producer's clock, by which a fragment replaces
+    /// another of the same time.
+    pub(crate) fn play_back(&self, stream: &str) -> Recording {
+        threads().block_on(Recording::read(self.url(), stream, RangeClock::Producer))
     }
 }
 
@@ -161,12 +167,11 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    async fn read(url: &str, stream: &str) -> Self {
+    async fn read(url: &str, stream: &str, clock: RangeClock) -> Self {
         let mut config = ConnectionConfig::new(stream.parse().expect("a stream's name"));
         config.endpoint = Some(url.to_owned());
-        // By the producer's clock a fragment may replace another of the same time.
         let everything = Range {
-            clock: RangeClock::Server,
+            clock,
             ..Range::default()
         };
         let mut reader = ArchiveReader::new(Service::new(config), everything);
@@ -215,7 +220,7 @@ impl Recording {
 
 /// The numbers of all fragments that are stored.
 pub(crate) fn stored_fragments(url: &str, stream: &str) -> BTreeSet<String> {
-    let recording = threads().block_on(Recording::read(url, stream));
+    let recording = threads().block_on(Recording::read(url, stream, RangeClock::Server));
     let numbers = recording.fragments.iter();
     numbers
         .map(|fragment| fragment.number.to_string())

@@ -17,6 +17,7 @@ mod properties;
 mod ready;
 mod running;
 mod secure;
+mod spool;
 
 /// Two seconds of a camera with a key frame each half second.
 const CAMERA: &str = "videotestsrc num-buffers=60 \

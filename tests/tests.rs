@@ -12,4 +12,5 @@ mod kvssrc;
 mod matroska;
 mod recipes;
 mod server_process;
+mod spool_kill;
 mod tidy;

@@ -11,6 +11,7 @@ use kvs_media::TrackNumber;
 
 use super::pad::wall_ns;
 use super::settings::Settings;
+use super::spool::OpenSpool;
 use super::timeline::Now;
 use super::upload::{Upload, stats_structure};
 use super::{KvsSinkPad, signals, templates};
@@ -30,6 +31,7 @@ pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 pub struct KvsSink {
     settings: Mutex<Settings>,
     uploads: Mutex<Uploads>,
+    spool: Mutex<OpenSpool>,
     /// A setting was changed since the current upload began.
     is_changed: AtomicBool,
     is_playing: AtomicBool,
@@ -191,7 +193,11 @@ impl ElementImpl for KvsSink {
         let success = self.parent_change_state(transition)?;
         match transition {
             gst::StateChange::PausedToPlaying => self.set_playing(true),
-            gst::StateChange::PausedToReady | gst::StateChange::ReadyToNull => self.forget(),
+            gst::StateChange::PausedToReady => self.forget(),
+            gst::StateChange::ReadyToNull => {
+                self.forget();
+                lock(&self.spool).close();
+            }
             _ => {}
         }
         Ok(success)
@@ -228,7 +234,7 @@ impl KvsSink {
             let name = settings.connection.stream_name();
             gst::warning!(CAT, imp = self, "stream-name is not set: {name} is taken");
         }
-        match Upload::start(&self.obj(), &settings) {
+        match Upload::start(&self.obj(), &settings, &self.spool) {
             Ok(upload) => {
                 lock(&self.uploads).current = Some(upload);
                 self.expect_tracks();
@@ -257,12 +263,17 @@ impl KvsSink {
 
     /// Frees whoever waits, in a push or for the end.
     fn stop(&self) {
-        let uploads = lock(&self.uploads);
-        uploads
-            .ending
-            .iter()
-            .chain(&uploads.current)
-            .for_each(|upload| upload.stop());
+        let all: Vec<_> = {
+            let uploads = lock(&self.uploads);
+            uploads
+                .ending
+                .iter()
+                .chain(&uploads.current)
+                .cloned()
+                .collect()
+        };
+        // With a spool this may take a moment.
+        all.iter().for_each(|upload| upload.stop());
     }
 
     fn forget(&self) {
@@ -303,7 +314,7 @@ impl KvsSink {
             return Some(current);
         }
         let settings = lock(&self.settings).clone();
-        let next = match Upload::start(&self.obj(), &settings) {
+        let next = match Upload::start(&self.obj(), &settings, &self.spool) {
             Ok(next) => next,
             Err(error) => {
                 gst::element_imp_error!(self, gst::ResourceError::Settings, ("{error}"));

@@ -33,6 +33,7 @@ mod pad;
 mod report;
 mod settings;
 mod signals;
+mod spool;
 mod templates;
 mod timeline;
 mod upload;

@@ -1,17 +1,19 @@
 //! One upload: from NULL→READY, or the first buffer behind an EOS, to its last confirmation.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use gst::prelude::*;
 use kvs_client::producer::{Producer, ProducerState, Stats, TooManyTracks, TrackFormat};
-use kvs_client::{Service, ServiceError};
+use kvs_client::{Service, ServiceError, SpoolError};
 use kvs_media::{TrackKind, TrackNumber};
 
 use super::report::Reports;
 use super::settings::{MediaSettings, Settings};
+use super::spool::OpenSpool;
 use super::timeline::Timeline;
+use crate::lock::lock;
 use crate::report_thread::ReportThread;
 use crate::runtime;
 
@@ -21,6 +23,9 @@ pub(super) enum StartError {
     /// A property makes no sense; the text says which, and what to do.
     #[error("{0}")]
     Setting(#[from] ServiceError),
+    /// The spool cannot be used.
+    #[error("spool-path, spool-key-file: {0}")]
+    Spool(#[from] SpoolError),
     /// The system gives no threads.
     #[error("cannot start the threads of the upload: {0}; raise the limit of processes")]
     Threads(#[from] io::Error),
@@ -44,9 +49,11 @@ impl Upload {
     pub(super) fn start(
         element: &super::KvsSink,
         settings: &Settings,
+        spool: &Mutex<OpenSpool>,
     ) -> Result<Arc<Self>, StartError> {
         let service = Service::new(settings.connection.config()?);
         let config = settings.producer_config()?;
+        let spooling = lock(spool).get(settings, service.stream().name())?;
         let runtime = runtime::handle()?;
         let reports = Arc::new(Reports::new(
             element.downgrade(),
@@ -58,7 +65,7 @@ impl Upload {
             let reports = Arc::clone(&reports);
             move |event| reports.take(event)
         };
-        let producer = Producer::start(service, config, &runtime, on_event);
+        let producer = Producer::start(service, config, spooling, &runtime, on_event);
         Ok(Arc::new(Self {
             producer,
             timeline: settings.timeline(),
@@ -134,6 +141,8 @@ pub(super) fn stats_structure(stats: &Stats) -> gst::Structure {
         .field("buffered-frames", stats.buffered_frames)
         .field("buffered-bytes", stats.buffered_bytes)
         .field("buffered-ms", ms(stats.buffered_span))
+        .field("spool-fragments", stats.spool_files)
+        .field("spool-bytes", stats.spool_bytes)
         .field("ack-delay-p50-ms", ms(stats.ack_delay_p50))
         .field("ack-delay-p99-ms", ms(stats.ack_delay_p99))
         .build()

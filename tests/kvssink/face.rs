@@ -76,6 +76,10 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("stream-arn", "NULL"),
     ("kms-key-id", "NULL"),
     ("leaky", "auto"),
+    ("spool-path", "NULL"),
+    ("spool-max-size", "1024"),
+    ("spool-max-age", "0"),
+    ("spool-key-file", "NULL"),
     ("stats", "NULL"),
     ("post-messages", "true"),
 ];

@@ -16,6 +16,7 @@ pub mod producer;
 mod random;
 pub mod service;
 pub mod service_error;
+mod spool;
 mod task;
 
 pub use connection::{ConnectionConfig, StreamId};
@@ -28,3 +29,4 @@ pub use credentials::{CredentialSource, IotCertificate, Secret, StaticCredential
 pub use kvs_protocol::{FragmentNumber, Timestamp};
 pub use service::Service;
 pub use service_error::{ErrorKind, ServiceError};
+pub use spool::{Spool, SpoolConfig, SpoolError};

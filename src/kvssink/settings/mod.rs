@@ -3,6 +3,7 @@
 mod buffer;
 mod media;
 mod session;
+mod spool;
 mod stream;
 mod time;
 mod unused;
@@ -11,8 +12,8 @@ use std::sync::LazyLock;
 
 use gst::glib;
 use gst::prelude::*;
-use kvs_client::ServiceError;
-use kvs_client::producer::ProducerConfig;
+use kvs_client::producer::{ProducerConfig, SpoolLimits};
+use kvs_client::{ServiceError, SpoolConfig};
 
 use super::timeline::Timeline;
 use crate::connection_settings::ConnectionSettings;
@@ -20,6 +21,7 @@ use crate::property::{switch, take};
 use buffer::BufferSettings;
 pub(super) use media::MediaSettings;
 use session::SessionSettings;
+use spool::SpoolSettings;
 use stream::StreamSettings;
 use time::TimeSettings;
 use unused::UnusedSettings;
@@ -32,6 +34,7 @@ pub(super) struct Settings {
     pub(super) media: MediaSettings,
     time: TimeSettings,
     buffer: BufferSettings,
+    spool: SpoolSettings,
     session: SessionSettings,
     unused: UnusedSettings,
     pub(super) post_messages: bool,
@@ -47,6 +50,7 @@ impl Default for Settings {
             media: MediaSettings::default(),
             time: TimeSettings::default(),
             buffer: BufferSettings::default(),
+            spool: SpoolSettings::default(),
             session: SessionSettings::default(),
             unused: UnusedSettings::default(),
             post_messages: true,
@@ -64,6 +68,7 @@ impl Settings {
             specs.extend(MediaSettings::specs());
             specs.extend(TimeSettings::specs());
             specs.extend(BufferSettings::specs());
+            specs.extend(SpoolSettings::specs());
             specs.extend(SessionSettings::specs());
             specs.extend(UnusedSettings::specs());
             specs.push(switch(
@@ -90,6 +95,7 @@ impl Settings {
             || self.media.set(name, value)
             || self.time.set(name, value)
             || self.buffer.set(name, value)
+            || self.spool.set(name, value)
             || self.session.set(name, value)
             || self.unused.set(name, value);
         match name {
@@ -117,6 +123,7 @@ impl Settings {
             .or_else(|| self.media.get(name))
             .or_else(|| self.time.get(name))
             .or_else(|| self.buffer.get(name))
+            .or_else(|| self.spool.get(name))
             .or_else(|| self.session.get(name))
             .or_else(|| self.unused.get(name))
     }
@@ -136,6 +143,16 @@ impl Settings {
         self.buffer.apply(self.time.streaming_type, &mut config);
         self.session.apply(&mut config);
         Ok(config)
+    }
+
+    /// Where the spool is, if there is to be one.
+    pub(super) fn spool_config(&self) -> Option<SpoolConfig> {
+        self.spool.config()
+    }
+
+    /// How much it may hold.
+    pub(super) fn spool_limits(&self) -> SpoolLimits {
+        self.spool.limits()
     }
 
     /// How running time becomes producer time.

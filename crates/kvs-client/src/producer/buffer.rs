@@ -12,6 +12,8 @@
 //! *Current* belongs to a connection; head and tail are here. A frame's memory is given back when
 //! the tail moves past its fragment, never before, unless a full buffer has to let go: then the
 //! oldest whole fragment goes, first of those that were sent.
+//!
+//! With a spool a fragment's frames may also lie on disk, and there alone; see `kept.rs`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use kvs_media::{Frame, ProducerTime, Track, TrackKind};
 
 use super::event::FrameSpan;
 use super::interleave::Piece;
+use super::kept::{Disk, Kept};
 use super::timecode::Timecode;
 
 /// Which fragment, counted from the first that ever was.
@@ -60,6 +63,8 @@ pub(super) struct Fragment {
     pub(super) refusals: u32,
     /// A full buffer let its frames go; they cannot be sent again.
     pub(super) released: bool,
+    /// Where its frames lie besides.
+    pub(super) kept: Kept,
 }
 
 impl Fragment {
@@ -75,7 +80,7 @@ impl Fragment {
         !frame.key && self.tracks.iter().any(is_data)
     }
 
-    fn release(&mut self) -> usize {
+    pub(super) fn release(&mut self) -> usize {
         self.released = true;
         self.frames = Vec::new();
         std::mem::take(&mut self.bytes)
@@ -85,13 +90,15 @@ impl Fragment {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    fragments: VecDeque<Fragment>,
+    pub(super) fragments: VecDeque<Fragment>,
     tail: FragmentId,
-    bytes: usize,
+    pub(super) bytes: usize,
     bytes_max: usize,
     span_max: Duration,
     /// The rest of the open fragment is lost with its beginning.
     discarding: bool,
+    /// What the spool holds.
+    pub(super) disk: Disk,
 }
 
 /// What a full buffer let go.
@@ -112,6 +119,7 @@ impl Buffer {
             bytes_max,
             span_max,
             discarding: false,
+            disk: Disk::default(),
         }
     }
 
@@ -171,7 +179,7 @@ impl Buffer {
         self.fragments.get_mut(index)
     }
 
-    fn index(&self, id: FragmentId) -> Option<usize> {
+    pub(super) fn index(&self, id: FragmentId) -> Option<usize> {
         usize::try_from(id.0.checked_sub(self.tail.0)?).ok()
     }
 
@@ -197,6 +205,7 @@ impl Buffer {
             return None;
         }
         let span = fragment.span;
+        self.discard_file(id);
         self.move_tail();
         span
     }
@@ -211,6 +220,7 @@ impl Buffer {
         fragment.confirmed = true;
         self.bytes -= bytes;
         self.discarding |= open;
+        self.discard_file(id);
         self.move_tail();
         span
     }
@@ -228,21 +238,22 @@ impl Buffer {
         }
     }
 
-    /// Whether more than its bound waits here, `held` bytes elsewhere included.
+    /// Whether more than its bound waits here, `held` bytes elsewhere included. What lies on disk
+    /// needs no room.
     ///
     /// One fragment alone is never too much: it must be whole before anybody can take it away, and
     /// its size is bounded by the cut.
     pub(super) fn is_full(&self, held: usize) -> bool {
-        let unreleased = self.fragments.iter().filter(|f| !f.released);
-        unreleased.take(2).count() > 1
-            && (self.bytes + held > self.bytes_max || self.span() > self.span_max)
+        let here = self.fragments.iter().filter(|f| f.is_here());
+        here.take(2).count() > 1
+            && (self.bytes + held > self.bytes_max || self.volatile_span() > self.span_max)
     }
 
     /// How much of the tighter bound is taken, `held` bytes elsewhere included, in percent.
     pub(super) fn fill_percent(&self, held: usize) -> u8 {
         let of = |taken: u128, max: u128| taken.saturating_mul(100) / max.max(1);
         let bytes = of((self.bytes + held) as u128, self.bytes_max as u128);
-        let span = of(self.span().as_nanos(), self.span_max.as_nanos());
+        let span = of(self.volatile_span().as_nanos(), self.span_max.as_nanos());
         bytes.max(span).min(100) as u8
     }
 
@@ -256,7 +267,11 @@ impl Buffer {
     /// else nothing would ever arrive over a link that is too slow. `None` if there is no other.
     pub(super) fn let_go(&mut self, busy: Option<FragmentId>) -> Option<LetGo> {
         let mut ids = (self.tail.0..self.end().0).map(FragmentId);
-        let whole = |id| self.get(id).is_some_and(|f| f.is_sendable() && f.closed);
+        let whole = |id| {
+            let fragment = self.get(id).filter(|f| f.is_sendable() && f.closed);
+            // One that is being written can soon be let go without harm.
+            fragment.is_some_and(|f| matches!(f.kept, Kept::No | Kept::Never))
+        };
         let id = ids.find(|&id| Some(id) != busy && whole(id))?;
         let fragment = self.get_mut(id)?;
         if fragment.sent_frames == fragment.frames.len() {
@@ -279,10 +294,11 @@ impl Buffer {
         })
     }
 
-    /// What is not confirmed.
-    pub(super) fn unconfirmed(&self) -> Option<FrameSpan> {
+    /// What is not confirmed, and where it lies: on disk or in memory alone.
+    pub(super) fn unconfirmed(&self, on_disk: bool) -> Option<FrameSpan> {
         let waiting = self.fragments.iter().filter(|f| !f.confirmed);
         waiting
+            .filter(|f| f.kept.is_on_disk() == on_disk)
             .filter_map(|f| f.span)
             .fold(None, |span, more| Some(FrameSpan::join(span, more)))
     }
@@ -297,12 +313,26 @@ impl Buffer {
     }
 
     pub(super) fn frames(&self) -> usize {
-        self.fragments.iter().map(|f| f.frames.len()).sum()
+        let of = |f: &Fragment| match f.is_here() {
+            true => f.frames.len(),
+            false => f.span.map_or(0, |span| span.frames as usize),
+        };
+        let waiting = self.fragments.iter().filter(|f| !f.released);
+        waiting.map(of).sum()
     }
 
     /// From the oldest waiting frame to the newest.
     pub(super) fn span(&self) -> Duration {
-        let spans = self.fragments.iter().filter(|f| !f.released);
+        self.span_of(|f| !f.released)
+    }
+
+    /// The same, of what lies in memory alone.
+    fn volatile_span(&self) -> Duration {
+        self.span_of(|f| !f.released && !f.kept.is_on_disk())
+    }
+
+    fn span_of(&self, counts: impl Fn(&Fragment) -> bool) -> Duration {
+        let spans = self.fragments.iter().filter(|f| counts(f));
         let mut spans = spans.filter_map(|f| f.span);
         let Some(first) = spans.next() else {
             return Duration::ZERO;
@@ -341,12 +371,13 @@ impl Buffer {
         };
         let rest = fragment.split_off(at);
         self.fragments.insert(index + 1, rest);
+        self.share_file(index);
         true
     }
 }
 
 impl Fragment {
-    fn new(start: Timecode, tracks: Arc<[Track]>, step: bool, now: Instant) -> Self {
+    pub(super) fn new(start: Timecode, tracks: Arc<[Track]>, step: bool, now: Instant) -> Self {
         Self {
             start,
             tracks,
@@ -361,6 +392,7 @@ impl Fragment {
             confirmed: false,
             refusals: 0,
             released: false,
+            kept: Kept::No,
         }
     }
 

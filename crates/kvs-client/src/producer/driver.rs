@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
+use super::disk::Disk;
 use super::event::ProducerEvent;
 use super::put_media;
 use super::session::{Head, Input, LinkId, Output};
@@ -30,6 +31,7 @@ struct Driver {
     tags: BTreeMap<String, String>,
     shared: Arc<Shared>,
     calls: FuturesUnordered<Call>,
+    disk: Option<Disk>,
     /// Dropping a task breaks its connection off.
     links: HashMap<LinkId, OwnedTask>,
     inputs: mpsc::Sender<Input>,
@@ -41,6 +43,7 @@ pub(super) async fn run(
     create: NewStream,
     tags: BTreeMap<String, String>,
     shared: Arc<Shared>,
+    disk: Option<Disk>,
     mut on_event: impl FnMut(ProducerEvent) + Send,
 ) {
     let (sender, mut inputs) = mpsc::channel(INPUTS_MAX);
@@ -50,6 +53,7 @@ pub(super) async fn run(
         tags,
         shared: Arc::clone(&shared),
         calls: FuturesUnordered::new(),
+        disk,
         links: HashMap::new(),
         inputs: sender,
     };
@@ -60,7 +64,7 @@ pub(super) async fn run(
         for output in outputs.drain(..) {
             match output {
                 Output::Event(event) => on_event(event),
-                output => driver.obey(&output),
+                output => driver.obey(output),
             }
         }
         if over {
@@ -70,11 +74,22 @@ pub(super) async fn run(
             () = shared.changed() => {}
             Some(input) = inputs.recv() => driver.pass(input),
             Some(input) = driver.calls.next() => shared.handle(input),
+            input = next_of(&mut driver.disk) => shared.handle(input),
             () = sleep_until(due) => shared.handle(Input::Timeout),
         }
     }
-    shared.space.notify_all();
+    if let Some(disk) = driver.disk.take() {
+        disk.finish().await;
+    }
+    shared.leave();
     driver.linger().await;
+}
+
+async fn next_of(disk: &mut Option<Disk>) -> Input {
+    match disk {
+        Some(disk) => disk.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn sleep_until(due: Option<Instant>) {
@@ -85,7 +100,7 @@ async fn sleep_until(due: Option<Instant>) {
 }
 
 impl Driver {
-    fn obey(&mut self, output: &Output) {
+    fn obey(&mut self, output: Output) {
         let service = self.service.clone();
         match output {
             Output::Describe => {
@@ -106,12 +121,17 @@ impl Driver {
             }),
             Output::ForgetEndpoint => service.invalidate_endpoint(DataApi::PutMedia),
             Output::ForgetCredentials => service.invalidate_credentials(),
-            &Output::Connect(link, head) => {
+            Output::Connect(link, head) => {
                 let body = MediaBody::new(Arc::clone(&self.shared), link);
                 let task = connect(service, link, head, body, self.inputs.clone());
                 self.links.insert(link, OwnedTask::spawn(task));
             }
-            Output::Close(link) => drop(self.links.remove(link)),
+            Output::Close(link) => drop(self.links.remove(&link)),
+            Output::Save(..) | Output::Fetch(_) | Output::Remove(_) => {
+                if let Some(disk) = &mut self.disk {
+                    disk.add(output);
+                }
+            }
             Output::Event(_) => {}
         }
     }

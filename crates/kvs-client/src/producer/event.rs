@@ -184,6 +184,12 @@ pub enum DropReason {
     Refused(AckError),
     /// The muxer cannot express them.
     Unmuxable,
+    /// The spool was full.
+    SpoolFull,
+    /// They were older than the spool keeps.
+    SpoolTooOld,
+    /// Their file in the spool cannot be read.
+    SpoolDamaged,
     /// The producer was stopped before they were confirmed.
     Stopped,
     /// The producer has failed.
@@ -198,6 +204,9 @@ impl fmt::Display for DropReason {
             Self::BeyondReplay => f.write_str("they lie before the replay duration"),
             Self::Refused(error) => write!(f, "the service refuses them: {error}"),
             Self::Unmuxable => f.write_str("they do not fit into the container"),
+            Self::SpoolFull => f.write_str("the spool is full"),
+            Self::SpoolTooOld => f.write_str("they are older than the spool keeps"),
+            Self::SpoolDamaged => f.write_str("their file in the spool cannot be read"),
             Self::Stopped => f.write_str("the upload was stopped"),
             Self::Failed => f.write_str("the upload failed"),
         }
@@ -249,6 +258,16 @@ pub enum Warning {
         /// Where the fragment after it starts.
         at: ProducerTime,
     },
+    /// The spool cannot be written or read.
+    SpoolFails {
+        /// What failed.
+        message: String,
+    },
+    /// At the end, frames wait in the spool.
+    Spooled {
+        /// What waits.
+        span: FrameSpan,
+    },
     /// The stream does not have the tags that it was to have.
     Untagged {
         /// What failed.
@@ -294,6 +313,10 @@ impl fmt::Display for Warning {
                 f,
                 "the service refuses the metadata {names:?} of a fragment, which is sent without"
             ),
+            Self::SpoolFails { message } => write!(f, "the spool fails: {message}"),
+            Self::Spooled { span } => {
+                write!(f, "{span} wait in the spool and go up at the next start")
+            }
             Self::Untagged { message } => {
                 write!(f, "the stream did not get its tags: {message}")
             }

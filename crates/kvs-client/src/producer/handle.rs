@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use kvs_media::mkv::Tag;
 use kvs_media::{Frame, ProducerTime, TrackNumber};
@@ -9,13 +10,15 @@ use kvs_protocol::tag::{self, TagError};
 use tokio::runtime::Handle;
 
 use super::config::ProducerConfig;
+use super::disk::Disk;
 use super::driver;
 use super::event::ProducerEvent;
 use super::sample::{PushOutcome, Sample, TRACKS_MAX, TooManyTracks, TrackFormat};
-use super::session::{Input, Session};
+use super::session::{Input, Session, SpoolLimits};
 use super::shared::{Shared, now};
 use super::stats::Stats;
-use crate::{Service, random};
+use crate::spool::Spool;
+use crate::{Service, clock, random};
 
 /// An upload to one stream.
 ///
@@ -23,25 +26,54 @@ use crate::{Service, random};
 /// producer is [`stop`](Self::stop).
 pub struct Producer {
     shared: Arc<Shared>,
+    spools: bool,
 }
+
+/// Where an upload keeps on disk what is not confirmed.
+#[derive(Clone, Debug)]
+pub struct Spooling {
+    /// The folder.
+    pub spool: Spool,
+    /// How much it may hold.
+    pub limits: SpoolLimits,
+}
+
+/// How long a stop waits until what is in memory is on disk.
+const SAVE_MAX: Duration = Duration::from_secs(1);
 
 impl Producer {
     /// Starts an upload and returns at once; the connection is made in the background, on
     /// `runtime`.
     ///
-    /// Events come one after the other, on the runtime: hand them over and return.
+    /// Events come one after the other, on the runtime: hand them over and return. What is found
+    /// in the spool is sent first.
     pub fn start(
         service: Service,
         config: ProducerConfig,
+        spooling: Option<Spooling>,
         runtime: &Handle,
         on_event: impl FnMut(ProducerEvent) + Send + 'static,
     ) -> Self {
         let create = config.create.clone().unwrap_or_default();
         let tags = config.tags.clone();
-        let shared = Shared::new(Session::new(config, random::number()));
+        let mut session = Session::new(config, random::number());
+        let spools = spooling.is_some();
+        let disk = spooling.map(|Spooling { spool, limits }| {
+            let beginning = spool.begin();
+            let (first, found) = (beginning.first, &beginning.found);
+            session.use_spool(
+                limits,
+                first,
+                found,
+                ProducerTime::from_ms(clock::wall_ms().as_ms()),
+                now(),
+            );
+            Disk::new(spool, &beginning)
+        });
+        let shared = Shared::new(session);
         let driven = Arc::clone(&shared);
-        runtime.spawn(driver::run(service, create, tags, driven, on_event));
-        Self { shared }
+        runtime.spawn(driver::run(service, create, tags, driven, disk, on_event));
+        Self { shared, spools }
     }
 
     /// Declares a track; its number is the lowest that is free.
@@ -152,8 +184,18 @@ impl Producer {
         self.shared.handle(Input::Finish);
     }
 
-    /// Ends the upload at once. What is not confirmed is told as dropped. May be called twice.
+    /// Ends the upload at once. What is not confirmed is told as dropped, unless it is on disk.
+    ///
+    /// With a spool it waits, 1 s at most, until what is in memory is on disk as well. May be
+    /// called twice.
     pub fn stop(&self) {
+        self.cancel();
+        if self.spools {
+            self.shared.wait_until_gone(SAVE_MAX);
+        }
+    }
+
+    fn cancel(&self) {
         self.shared.lock().stopped = true;
         self.shared.handle(Input::Stop);
         self.shared.space.notify_all();
@@ -187,7 +229,8 @@ impl Sample {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        self.stop();
+        // Maybe on a thread that must not wait.
+        self.cancel();
     }
 }
 

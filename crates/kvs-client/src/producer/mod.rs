@@ -13,10 +13,12 @@
 
 mod buffer;
 mod config;
+mod disk;
 mod driver;
 mod event;
 mod handle;
 mod interleave;
+mod kept;
 mod pieces;
 mod put_media;
 mod sample;
@@ -30,6 +32,7 @@ pub use event::{
     AckKind, DropReason, Dropped, FailReason, FragmentAck, FrameSpan, Pressure, ProducerEvent,
     ProducerState, Warning,
 };
-pub use handle::Producer;
+pub use handle::{Producer, Spooling};
 pub use sample::{PushOutcome, Sample, TRACKS_MAX, TooManyTracks, TrackFormat};
+pub use session::SpoolLimits;
 pub use stats::{DELAYS_MAX, Stats};

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http_body::{Body, Frame};
 use kvs_media::TrackNumber;
@@ -35,6 +35,8 @@ pub(super) struct Core {
     /// Tracks whose source does not want to wait.
     pub(super) flushing: HashSet<TrackNumber>,
     pub(super) stopped: bool,
+    /// The driver is done, and with it all work on the spool.
+    gone: bool,
     /// Bodies that wait for bytes.
     bodies: Vec<(LinkId, Waker)>,
     /// When the driver will look by itself.
@@ -48,6 +50,7 @@ impl Shared {
                 session,
                 flushing: HashSet::new(),
                 stopped: false,
+                gone: false,
                 bodies: Vec::new(),
                 armed: None,
             }),
@@ -84,6 +87,20 @@ impl Shared {
         if room {
             self.space.notify_all();
         }
+    }
+
+    /// The driver is done.
+    pub(super) fn leave(&self) {
+        self.lock().gone = true;
+        self.space.notify_all();
+    }
+
+    /// Waits until the driver is done, but no longer than that.
+    pub(super) fn wait_until_gone(&self, at_most: Duration) {
+        let waits = |core: &mut Core| !core.gone;
+        let waited = self.space.wait_timeout_while(self.lock(), at_most, waits);
+        // Whoever waited long enough goes on.
+        drop(waited);
     }
 
     /// What the driver has to do: the outputs, and when to look again.

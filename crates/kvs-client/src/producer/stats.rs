@@ -40,6 +40,10 @@ pub struct Stats {
     pub buffered_bytes: u64,
     /// The time that they span.
     pub buffered_span: Duration,
+    /// Fragments in the spool.
+    pub spool_files: u64,
+    /// Their bytes on disk.
+    pub spool_bytes: u64,
     /// From a fragment's last frame to the ack that confirms it, median of the last
     /// [`DELAYS_MAX`] fragments.
     pub ack_delay_p50: Duration,

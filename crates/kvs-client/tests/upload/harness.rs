@@ -46,7 +46,7 @@ impl Upload {
         let runtime = tokio::runtime::Handle::current();
         let tell = move |event| drop(sender.send(event));
         Self {
-            producer: Producer::start(Service::new(connection), config, &runtime, tell),
+            producer: Producer::start(Service::new(connection), config, None, &runtime, tell),
             events,
         }
     }

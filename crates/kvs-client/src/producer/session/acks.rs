@@ -156,7 +156,7 @@ impl Session {
             return;
         };
         if let Remedy::Fail = Remedy::of(error) {
-            return self.fail(FailReason::Refused, why);
+            return self.fail(FailReason::Refused, why, now);
         }
         let then = self.treat(fragment, error, opened == Some(fragment));
         self.lost(then, &why, now);
@@ -186,7 +186,8 @@ impl Session {
                 fragment.step = true;
                 !opened
             }
-            Remedy::Smaller => self.buffer.split(id),
+            // One that is on disk alone comes again, and is then in memory.
+            Remedy::Smaller => !fragment.is_here() || self.buffer.split(id),
         };
         if !helped {
             let span = self.buffer.give_up(id);

@@ -56,7 +56,7 @@ impl Session {
                 if self.config.create.is_some() {
                     self.take_step(Step::Create);
                 } else {
-                    self.fail(FailReason::NoStream, error.to_string());
+                    self.fail(FailReason::NoStream, error.to_string(), now);
                 }
             }
             Err(error) => self.failed(Step::Describe, &error, now),

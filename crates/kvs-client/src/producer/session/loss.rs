@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::event::{DropReason, FailReason, ProducerEvent, ProducerState, Warning};
 use super::control::Step;
 use super::link::{LinkId, Phase};
-use super::{Output, Session};
+use super::{Conclusion, Output, Session};
 use crate::credentials::RENEW_BEFORE;
 use crate::{ErrorKind, ServiceError};
 
@@ -70,7 +70,7 @@ impl Session {
         let message = error.to_string();
         let moved = self.backoff.failures() >= FAILURES_FOR_ENDPOINT && step == Step::Connect;
         let then = match error.kind() {
-            NotAuthorized if self.denied => return self.fail(FailReason::Denied, message),
+            NotAuthorized if self.denied => return self.fail(FailReason::Denied, message, now),
             NotAuthorized => {
                 self.denied = true;
                 self.outputs.push_back(Output::ForgetCredentials);
@@ -82,7 +82,7 @@ impl Session {
             // What has worked before may work again.
             Tls | Other | Credentials if self.contacted => step,
             _ if error.is_retryable() => step,
-            _ => return self.fail(FailReason::Refused, message),
+            _ => return self.fail(FailReason::Refused, message, now),
         };
         self.lost(then, &message, now);
         if !self.contacted {
@@ -92,15 +92,17 @@ impl Session {
 
     /// When a service that never answered is out of reach for good.
     pub(super) fn first_contact_until(&self) -> Option<Instant> {
-        let started_at = self.started_at.filter(|_| !self.contacted)?;
+        // With a spool it may come back whenever it likes.
+        let waits = !self.contacted && self.spooling.is_none();
+        let started_at = self.started_at.filter(|_| waits)?;
         Some(started_at + self.config.first_contact)
     }
 
     /// Nobody has answered from the start.
-    pub(super) fn never_contacted(&mut self) {
+    pub(super) fn never_contacted(&mut self, now: Instant) {
         let message = self.last_failure.take();
         let message = message.unwrap_or_else(|| "the service does not answer".to_owned());
-        self.fail(FailReason::Unreachable, message);
+        self.fail(FailReason::Unreachable, message, now);
     }
 
     fn ask_for_endpoint(&mut self) -> Step {
@@ -113,7 +115,7 @@ impl Session {
         let delay = self.backoff.next(self.jitter.number());
         let attempts = self.config.retry_attempts;
         if attempts > 0 && self.backoff.failures() > attempts {
-            return self.fail(FailReason::Unreachable, why.to_owned());
+            return self.fail(FailReason::Unreachable, why.to_owned(), now);
         }
         let whole_ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let left = self.first_contact_until();
@@ -126,6 +128,7 @@ impl Session {
         self.tell(ProducerEvent::Warning(warning));
         self.stats.losses += 1;
         self.close_all();
+        self.buffer.evict_all();
         self.roll_back();
         self.wait(now, delay, then);
     }
@@ -164,18 +167,7 @@ impl Session {
     }
 
     /// The bad end.
-    pub(super) fn fail(&mut self, reason: FailReason, message: String) {
-        self.conclude(DropReason::Failed);
-        self.set_state(ProducerState::Failed);
-        self.tell(ProducerEvent::Failed { reason, message });
-    }
-
-    /// Nothing more is sent; what is not confirmed is told.
-    pub(super) fn conclude(&mut self, why: DropReason) {
-        let unconfirmed = self.unconfirmed();
-        self.lose(unconfirmed, why);
-        self.close_all();
-        self.retry = None;
-        self.state = ProducerState::Drained;
+    pub(super) fn fail(&mut self, reason: FailReason, message: String, now: Instant) {
+        self.conclude(Conclusion::Failed(reason, message), now);
     }
 }

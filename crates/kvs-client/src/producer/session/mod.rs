@@ -8,21 +8,24 @@ use kvs_protocol::Ack;
 
 use super::buffer::{Buffer, FragmentId, LetGo};
 use super::config::{ProducerConfig, Streaming};
-use super::event::{DropReason, Dropped, FrameSpan, ProducerEvent, ProducerState};
+use super::event::{DropReason, Dropped, FailReason, FrameSpan, ProducerEvent, ProducerState};
 use super::interleave::{Interleave, Piece};
 use super::stats::{Delays, Stats};
 use super::timecode::Scale;
 use crate::backoff::Backoff;
 use crate::jitter::Jitter;
+use crate::spool::Media;
 use crate::{ServiceError, StreamDescription};
 
 mod acks;
 mod control;
+mod end;
 mod link;
 mod loss;
 mod metadata;
 mod pressure;
 mod rotation;
+mod spooling;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -33,6 +36,9 @@ use link::Link;
 pub(super) use link::{Head, LinkId};
 use metadata::Metadata;
 use pressure::Pressed;
+pub(super) use spooling::SpoolFault;
+pub use spooling::SpoolLimits;
+use spooling::SpoolState;
 pub(super) use transmit::Transmit;
 
 /// What happened outside.
@@ -56,6 +62,10 @@ pub(super) enum Input {
     Ack(LinkId, Ack),
     /// That connection has ended, and why.
     Ended(LinkId, String),
+    /// The spool has that file, of so many bytes; or it could not be written.
+    Saved(u64, Result<u64, SpoolFault>),
+    /// What is in that file of the spool.
+    Fetched(u64, Result<Media, String>),
     /// The time that [`Session::poll_timeout`] named has come.
     Timeout,
     /// The source has ended.
@@ -83,6 +93,12 @@ pub(super) enum Output {
     Connect(LinkId, Head),
     /// Break a connection off, at once.
     Close(LinkId),
+    /// Write a file into the spool. These three are done in the order in which they come.
+    Save(u64, Box<Media>),
+    /// Read a file of the spool.
+    Fetch(u64),
+    /// Take a file out of the spool.
+    Remove(u64),
     /// Tell the owner.
     Event(ProducerEvent),
 }
@@ -155,8 +171,18 @@ pub(super) struct Session {
     outputs: VecDeque<Output>,
     metadata: Metadata,
     pressed: Pressed,
+    spooling: Option<SpoolState>,
+    /// It ends as soon as everything is on disk, in this way.
+    concluding: Option<Conclusion>,
     delays: Delays,
     stats: Stats,
+}
+
+/// How a session ends before everything is confirmed.
+#[derive(Clone, Debug)]
+enum Conclusion {
+    Stopped,
+    Failed(FailReason, String),
 }
 
 impl Session {
@@ -190,6 +216,8 @@ impl Session {
             outputs: VecDeque::new(),
             metadata: Metadata::default(),
             pressed: Pressed::default(),
+            spooling: None,
+            concluding: None,
             delays: Delays::default(),
             stats: Stats::default(),
         }
@@ -256,6 +284,9 @@ impl Session {
         if self.is_over() {
             return;
         }
+        if self.concluding.is_some() && !matches!(input, Input::Saved(..)) {
+            return;
+        }
         match input {
             Input::Start => {
                 self.started_at = Some(now);
@@ -274,7 +305,9 @@ impl Session {
                 self.interleave.finish(now);
                 self.deadline.get_or_insert(now + self.config.stop_timeout);
             }
-            Input::Stop => self.conclude(DropReason::Stopped),
+            Input::Saved(file, result) => self.saved(file, result, now),
+            Input::Fetched(file, result) => self.fetched(file, result),
+            Input::Stop => self.conclude(Conclusion::Stopped, now),
         }
         self.take_pieces(now);
         self.settle(now);
@@ -293,7 +326,7 @@ impl Session {
     /// Whether a source that can wait has to.
     pub(super) fn is_full(&self) -> bool {
         self.config.streaming == Streaming::Offline
-            && self.buffer.is_full(self.interleave.held_bytes())
+            && (self.buffer.is_full(self.interleave.held_bytes()) || self.is_spool_full())
     }
 
     /// Whether it has ended, well or not.
@@ -303,7 +336,8 @@ impl Session {
 
     /// Whether it has ended badly.
     pub(super) fn has_failed(&self) -> bool {
-        self.state == ProducerState::Failed
+        let fails = matches!(self.concluding, Some(Conclusion::Failed(..)));
+        self.state == ProducerState::Failed || fails
     }
 
     /// Figures.
@@ -315,6 +349,8 @@ impl Session {
             buffered_frames: self.buffer.frames() as u64 + held,
             buffered_bytes: (self.buffer.bytes() + self.interleave.held_bytes()) as u64,
             buffered_span: self.buffer.span(),
+            spool_files: self.buffer.disk.files() as u64,
+            spool_bytes: self.buffer.disk.bytes,
             ack_delay_p50,
             ack_delay_p99,
             ..self.stats.clone()
@@ -346,6 +382,7 @@ impl Session {
             self.feel_pressure(now);
             self.make_room();
         }
+        self.spool(now);
         self.connect_if_due(now);
     }
 
@@ -353,6 +390,9 @@ impl Session {
     fn make_room(&mut self) {
         let busy = self.active.as_ref().and_then(Link::busy);
         while self.buffer.is_full(self.interleave.held_bytes()) {
+            if self.buffer.evict_sent(busy) {
+                continue;
+            }
             match self.buffer.let_go(busy) {
                 Some(LetGo::Lost(span)) => self.lose(Some(span), DropReason::BufferFull),
                 Some(LetGo::Sent) => {}
@@ -363,14 +403,19 @@ impl Session {
 
     /// Ends the session once the source has ended and nothing is awaited any more.
     fn settle(&mut self, now: Instant) {
+        if self.concluding.is_some() {
+            return self.conclude_if_saved();
+        }
         let Some(deadline) = self.deadline.filter(|_| !self.is_over()) else {
             return;
         };
         // A body that has begun is ended in good form.
         let is_sending = self.active.as_ref().is_some_and(Link::has_started);
-        let is_waiting = !self.buffer.is_empty() || !self.interleave.is_empty();
+        // A file that is still written has to be taken away, once it is there.
+        let is_waiting = !self.buffer.is_empty() || !self.interleave.is_empty() || self.is_saving();
         if now >= deadline || !(is_sending || is_waiting || self.retiring.is_some()) {
             let unconfirmed = self.unconfirmed();
+            self.tell_spooled();
             self.close_all();
             self.set_state(ProducerState::Drained);
             self.tell(ProducerEvent::Drained { unconfirmed });
@@ -382,8 +427,9 @@ impl Session {
         }
     }
 
+    /// What is lost with this process: not confirmed, and not on disk.
     fn unconfirmed(&self) -> Option<FrameSpan> {
-        let waiting = [self.buffer.unconfirmed(), self.interleave.held()];
+        let waiting = [self.buffer.unconfirmed(false), self.interleave.held()];
         let waiting = waiting.into_iter().flatten();
         waiting.fold(None, |span, more| Some(FrameSpan::join(span, more)))
     }

@@ -23,6 +23,7 @@ impl Session {
     /// Tells what has come up since the last call.
     pub(super) fn feel_pressure(&mut self, now: Instant) {
         let percent = self.buffer.fill_percent(self.interleave.held_bytes());
+        let percent = percent.max(self.spool_percent());
         let passed = MARKS.iter().filter(|&&mark| percent >= mark).count();
         if passed > self.pressed.marks {
             let percent = MARKS[passed - 1];

@@ -32,6 +32,7 @@ impl Session {
         let awaits_end = self.one_at_a_time && self.retiring.is_some();
         let needed = self.state == ProducerState::Ready
             && self.active.is_none()
+            && self.concluding.is_none()
             && !awaits_end
             && self.buffer.sendable_from(self.resume_at).is_some();
         needed.then(|| self.connected_at.map_or(now, |at| at + CONNECT_SPACING))

@@ -15,7 +15,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(15);
 impl Session {
     /// When [`Input::Timeout`](super::Input::Timeout) is due.
     pub(in super::super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        if self.is_over() {
+        if self.is_over() || self.concluding.is_some() {
             return None;
         }
         let links = [&self.active, &self.next, &self.retiring];
@@ -28,6 +28,7 @@ impl Session {
             self.idle_at(),
             self.next_link_at(),
             self.connect_at(now),
+            self.spool_retry_at(),
             stale.filter_map(|link| self.stale_at(link)).min(),
         ];
         timers.into_iter().flatten().min()
@@ -36,7 +37,7 @@ impl Session {
     /// Does whatever is due.
     pub(super) fn timed_out(&mut self, now: Instant) {
         if self.first_contact_until().is_some_and(|at| at <= now) {
-            return self.never_contacted();
+            return self.never_contacted(now);
         }
         self.interleave.handle_timeout(now);
         if let Some((_, step)) = self.retry.take_if(|(at, _)| *at <= now) {

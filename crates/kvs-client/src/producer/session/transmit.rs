@@ -7,7 +7,7 @@ use bytes::Buf;
 use kvs_media::Track;
 use kvs_media::mkv::{Muxer, MuxerSettings};
 
-use super::super::buffer::FragmentId;
+use super::super::buffer::{Fragment, FragmentId};
 use super::super::event::{DropReason, FailReason, FrameSpan};
 use super::super::pieces::Pieces;
 use super::Session;
@@ -102,6 +102,7 @@ impl Session {
                 Some(fragment) if !same(&fragment.tracks, &link.tracks) => {
                     Next::Rotate(link.current, Phase::CutOff)
                 }
+                Some(fragment) if !fragment.is_here() => Next::Nothing,
                 Some(fragment) if link.frame < fragment.frames.len() => Next::Frame,
                 Some(fragment) if fragment.closed => Next::Complete,
                 Some(_) => Next::Nothing,
@@ -115,13 +116,19 @@ impl Session {
                 Next::Nothing
             };
         };
-        let differs = |fragment: &super::super::buffer::Fragment| {
+        if !self.buffer.get(id).is_some_and(Fragment::is_here) {
+            return Next::Nothing; // It is being read.
+        }
+        let differs = |fragment: &Fragment| {
             fragment.step
                 || link.latest.is_some_and(|latest| fragment.start <= latest)
                 || !same(&fragment.tracks, &link.tracks)
         };
-        let needs_own = self.buffer.get(id).is_some_and(differs);
-        if link.has_started() && (needs_own || self.is_rotation_due(link, now)) {
+        let next = self.buffer.get(id);
+        let needs_own = next.is_some_and(differs);
+        // What the origin was taken from may have gone since.
+        let is_early = next.is_some_and(|next| next.start < link.origin);
+        if is_early || (link.has_started() && (needs_own || self.is_rotation_due(link, now))) {
             return Next::Rotate(id, Phase::Ending);
         }
         Next::Begin(id)
@@ -149,7 +156,7 @@ impl Session {
                 }
                 Err(error) => {
                     let message = format!("the tracks cannot be sent: {error}");
-                    return self.fail(FailReason::Refused, message);
+                    return self.fail(FailReason::Refused, message, now);
                 }
             }
         }

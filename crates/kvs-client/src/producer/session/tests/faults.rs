@@ -5,15 +5,17 @@ use std::time::Duration;
 use kvs_protocol::AckError;
 
 use super::super::super::config::{ProducerConfig, Streaming};
-use super::super::super::event::ProducerEvent;
+use super::super::super::event::{ProducerEvent, Warning};
+use super::super::SpoolLimits;
 use super::pair::Pair;
 use super::seeds;
 use super::service::Faults;
 use super::source::{self, Habits};
+use super::spool::{DiskFaults, Spool};
 use crate::jitter::Jitter;
 
 /// Seeds of the short run and of the long one.
-const SEEDS: (u64, u64) = (1_000, 100_000);
+const SEEDS: (u64, u64) = (1_000, 1_000_000);
 
 fn habits(jitter: &mut Jitter) -> Habits {
     let mut one_in = |of: u64| jitter.number().is_multiple_of(of);
@@ -59,6 +61,23 @@ fn faults(jitter: &mut Jitter) -> Faults {
     }
 }
 
+fn disk_faults(jitter: &mut Jitter) -> DiskFaults {
+    let mut often = |most: u64| match jitter.number() % 3 {
+        0 => 0,
+        _ => jitter.number() % most,
+    };
+    let slow_ms = often(400);
+    let (save_fails, fetch_fails) = (often(100), often(100));
+    let crash = |_| Duration::from_millis(jitter.number() % 30_000);
+    let crashes = (0..slow_ms % 4).map(crash).collect();
+    DiskFaults {
+        slow_ms,
+        save_fails,
+        fetch_fails,
+        crashes,
+    }
+}
+
 /// What was tried, told if it panics.
 struct Told(String);
 
@@ -96,7 +115,20 @@ fn survive(seed: u64) {
     }
     let sent = frames.len();
     let mut pair = Pair::new(config, faults(&mut jitter), frames, seed);
-    let _told = Told(format!("seed {seed}: {habits:?} {:?}", pair.faults));
+    let disk = disk_faults(&mut jitter);
+    let _told = Told(format!(
+        "seed {seed}: {habits:?} {:?} {disk:?}",
+        pair.faults
+    ));
+    let spools = jitter.number().is_multiple_of(2);
+    if spools {
+        let small = jitter.number().is_multiple_of(3);
+        let limits = SpoolLimits {
+            bytes_max: if small { 100_000 } else { u64::MAX },
+            age_max: Duration::from_secs(if small { 30 } else { 0 }),
+        };
+        pair.use_spool(Spool::new(limits, disk));
+    }
     pair.run();
 
     let missing = pair.missing();
@@ -104,9 +136,26 @@ fn survive(seed: u64) {
     let misplaced = pair.misplaced();
     assert!(misplaced.is_empty(), "{misplaced:?} are at other times");
     let reported: u64 = pair.reported.iter().map(|span| span.frames).sum();
-    let gone = (sent - pair.service.stored.len()) as u64;
-    assert!(gone <= reported, "{gone} lost, {reported} reported");
-    assert_eq!(pair.session.stats().frames_in, sent as u64);
+    let stored = &pair.service.stored;
+    let waiting = pair.waiting();
+    let waiting = waiting.iter().filter(|number| !stored.contains_key(number));
+    let gone = (sent - stored.len() - waiting.count()) as u64;
+    let excused = pair.excused.len() as u64;
+    assert!(
+        gone <= reported + excused,
+        "{gone} lost, {reported} reported"
+    );
+    if !spools {
+        assert_eq!(pair.session.stats().frames_in, sent as u64);
+    }
+    if let Some(spool) = &pair.spool {
+        // What is left there waits for the next start.
+        let waits = |event: &ProducerEvent| {
+            matches!(event, ProducerEvent::Warning(Warning::Spooled { .. }))
+        };
+        assert!(spool.files.is_empty() || pair.events.iter().any(waits));
+        assert!(spool.bytes() <= spool.limits.bytes_max);
+    }
     let ended = |event: &ProducerEvent| matches!(event, ProducerEvent::Drained { .. });
     assert!(pair.events.iter().any(ended), "no good end");
     // Five a second is what the service takes; the back-off stays far below it.

@@ -7,3 +7,4 @@ mod rules;
 mod seeds;
 mod service;
 mod source;
+mod spool;

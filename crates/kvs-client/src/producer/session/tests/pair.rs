@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::time::{Duration, Instant};
 
-use kvs_media::Frame;
 use kvs_media::mkv::Tag;
+use kvs_media::{Frame, ProducerTime, Track};
 
 use super::super::super::config::ProducerConfig;
 use super::super::super::event::{FrameSpan, ProducerEvent, ProducerState, Warning};
@@ -13,6 +13,7 @@ use super::super::super::pieces::Pieces;
 use super::super::{Input, LinkId, Output, Session, Transmit};
 use super::service::{Answer, Faults, Request, Service};
 use super::source;
+use super::spool::Spool;
 use crate::control::StreamStatus;
 use crate::jitter::Jitter;
 use crate::{ErrorKind, ServiceError, StreamDescription};
@@ -46,6 +47,14 @@ pub(super) struct Pair {
     pub(super) bytes_max: u64,
     pub(super) exists: bool,
     pub(super) retention_hours: u32,
+    /// For a producer that begins again.
+    config: ProducerConfig,
+    tracks: Vec<Track>,
+    pub(super) spool: Option<Spool>,
+    /// Frames that the source has given.
+    pushed: BTreeSet<u64>,
+    /// Frames that went with a producer that was killed before they were on disk.
+    pub(super) excused: BTreeSet<u64>,
 }
 
 impl Pair {
@@ -58,13 +67,13 @@ impl Pair {
         let start = Instant::now();
         let times = frames.iter().map(|(_, f)| (number(f), f.time.as_ms()));
         let times = times.collect();
-        let mut session = Session::new(config, seed);
-        session.add_track(source::video());
-        for track in [source::audio(), source::data()] {
-            if frames.iter().any(|(_, f)| f.track == track.number) {
-                session.add_track(track);
-            }
-        }
+        let tracks = [source::video(), source::audio(), source::data()].into_iter();
+        let is_used = |track: &Track| frames.iter().any(|(_, f)| f.track == track.number);
+        let tracks: Vec<_> = tracks.filter(is_used).collect();
+        let mut session = Session::new(config.clone(), seed);
+        tracks
+            .iter()
+            .for_each(|track| session.add_track(track.clone()));
         Self {
             session,
             service: Service::default(),
@@ -88,6 +97,49 @@ impl Pair {
             bytes_max: 0,
             exists: false,
             retention_hours: 24,
+            config,
+            tracks,
+            spool: None,
+            pushed: BTreeSet::new(),
+            excused: BTreeSet::new(),
+        }
+    }
+
+    /// The session keeps what is not confirmed on that disk.
+    pub(super) fn use_spool(&mut self, mut spool: Spool) {
+        let (first, found) = spool.begin();
+        let wall = self
+            .frames
+            .peek()
+            .map_or(ProducerTime::from_ms(0), |(_, f)| f.time);
+        let now = self.now;
+        self.session
+            .use_spool(spool.limits, first, &found, wall, now);
+        self.spool = Some(spool);
+    }
+
+    /// Kills the producer, and starts another one.
+    fn crash(&mut self) {
+        let Some(mut spool) = self.spool.take() else {
+            return;
+        };
+        spool.crash(&mut self.jitter);
+        let on_disk = spool.frames();
+        let gone =
+            |number: &&u64| !self.service.stored.contains_key(number) && !on_disk.contains(number);
+        self.excused.extend(self.pushed.iter().filter(gone));
+        self.requests.clear();
+        self.due.clear();
+        self.inputs.clear();
+        let seed = self.jitter.number();
+        self.session = Session::new(self.config.clone(), seed);
+        for track in self.tracks.clone() {
+            self.session.add_track(track);
+        }
+        self.use_spool(spool);
+        self.session.handle(Input::Start, self.now);
+        if self.finished {
+            self.finish();
         }
     }
 
@@ -214,6 +266,12 @@ impl Pair {
                 self.requests.remove(&link);
             }
             Output::ForgetEndpoint | Output::ForgetCredentials => {}
+            job @ (Output::Save(..) | Output::Fetch(_) | Output::Remove(_)) => {
+                let spool = self.spool.as_mut().expect("the session has a spool");
+                if let Some((delay, input)) = spool.work(job, self.now, &mut self.jitter) {
+                    self.later(delay, input);
+                }
+            }
             Output::Event(event) => {
                 match &event {
                     ProducerEvent::Dropped(dropped) => self.reported.push(dropped.span),
@@ -238,9 +296,19 @@ impl Pair {
             None => panic!("nothing is due: {:?}", self.session.stats()),
             Some(at) => self.now = self.now.max(at),
         }
-        if input.is_some_and(|at| at <= self.now) {
+        let elapsed = self.now.duration_since(self.start);
+        if self
+            .spool
+            .as_mut()
+            .is_some_and(|spool| spool.crashes_at(elapsed))
+        {
+            self.crash();
+        } else if input.is_some_and(|at| at <= self.now) {
             if let Some(Reverse((_, sequence))) = self.due.pop() {
                 let input = self.inputs.remove(&sequence).expect("it is there");
+                if let Some(spool) = &mut self.spool {
+                    spool.told(&input);
+                }
                 self.session.handle(input, self.now);
             }
         } else if frame.is_some_and(|at| at <= self.now) {
@@ -248,6 +316,7 @@ impl Pair {
                 if let Some((tag, persist)) = self.metadata.remove(&number(&frame)) {
                     self.session.add_metadata(tag, persist);
                 }
+                self.pushed.insert(number(&frame));
                 self.session.push(frame, self.now);
             }
             if self.frames.peek().is_none() {
@@ -270,7 +339,15 @@ impl Pair {
             .times
             .iter()
             .filter(|(number, ms)| !self.service.stored.contains_key(number) && !told(**ms));
-        lost.map(|(number, _)| *number).collect()
+        let lost = lost.map(|(number, _)| *number);
+        let waiting = self.waiting();
+        lost.filter(|number| !self.excused.contains(number) && !waiting.contains(number))
+            .collect()
+    }
+
+    /// Frames that are on disk.
+    pub(super) fn waiting(&self) -> BTreeSet<u64> {
+        self.spool.as_ref().map(Spool::frames).unwrap_or_default()
     }
 
     /// Frames that are stored at another time than they came with, without a word.
@@ -292,7 +369,7 @@ impl Pair {
 }
 
 /// A frame's number in the source.
-fn number(frame: &Frame) -> u64 {
+pub(super) fn number(frame: &Frame) -> u64 {
     let data = frame.data.to_bytes();
     u64::from_be_bytes(data[..8].try_into().expect("a number"))
 }
