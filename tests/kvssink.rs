@@ -18,6 +18,7 @@ mod ready;
 mod running;
 mod secure;
 mod spool;
+mod trigger;
 
 /// Two seconds of a camera with a key frame each half second.
 const CAMERA: &str = "videotestsrc num-buffers=60 \

@@ -13,6 +13,7 @@ use super::pad::wall_ns;
 use super::settings::Settings;
 use super::spool::OpenSpool;
 use super::timeline::Now;
+use super::trigger;
 use super::upload::{Upload, stats_structure};
 use super::{KvsSinkPad, signals, templates};
 use crate::lock::lock;
@@ -205,6 +206,10 @@ impl ElementImpl for KvsSink {
 
     fn send_event(&self, event: gst::Event) -> bool {
         let pads = self.obj().sink_pads();
+        // It concerns the element, not each of its pads.
+        if let Some(trigger) = event.structure().and_then(trigger::of_event) {
+            return self.take_trigger(trigger);
+        }
         let is_upstream = event.is_upstream();
         let mut taken = pads.iter().map(|pad| {
             if is_upstream {

@@ -36,6 +36,7 @@ mod signals;
 mod spool;
 mod templates;
 mod timeline;
+mod trigger;
 mod upload;
 
 glib::wrapper! {
@@ -89,6 +90,23 @@ pub enum Leaky {
     /// The oldest goes.
     #[enum_value(name = "Drop the oldest fragment", nick = "downstream")]
     Downstream = 2,
+}
+
+/// When media is uploaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstKvsSinkUpload")]
+#[repr(i32)]
+pub enum UploadMode {
+    /// As it comes.
+    #[default]
+    #[enum_value(name = "Continuous: everything, as it comes", nick = "continuous")]
+    Continuous = 0,
+    /// Only what a trigger asks for.
+    #[enum_value(
+        name = "On trigger: the buffer is a ring, and a trigger says what of it is uploaded",
+        nick = "on-trigger"
+    )]
+    OnTrigger = 1,
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {

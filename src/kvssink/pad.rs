@@ -15,6 +15,7 @@ use super::imp::{CAT, KvsSink};
 use super::input::{Input, InputError, running_ns};
 use super::metadata::{self, Metadata};
 use super::templates;
+use super::trigger;
 use super::upload::Upload;
 use crate::lock::lock;
 
@@ -158,6 +159,9 @@ impl KvsSinkPad {
             gst::EventView::CustomDownstream(_) | gst::EventView::CustomDownstreamOob(_) => {
                 if let Some(added) = event.structure().and_then(metadata::of_event) {
                     return self.add_metadata(element, added);
+                }
+                if let Some(trigger) = event.structure().and_then(trigger::of_event) {
+                    return element.take_trigger(trigger);
                 }
             }
             gst::EventView::Tag(tag) => self.tags(element, tag.tag()),

@@ -39,6 +39,8 @@ pub(super) struct Upload {
     pub(super) reports: Arc<Reports>,
     /// Whether audio outside its segment is left out.
     pub(super) clips: bool,
+    /// Whether it uploads only what it is asked for.
+    pub(super) on_trigger: bool,
     media: MediaSettings,
     has_video: AtomicBool,
     ending: AtomicBool,
@@ -54,6 +56,7 @@ impl Upload {
         let service = Service::new(settings.connection.config()?);
         let config = settings.producer_config()?;
         let spooling = lock(spool).get(settings, service.stream().name())?;
+        let on_trigger = config.on_trigger;
         let runtime = runtime::handle()?;
         let reports = Arc::new(Reports::new(
             element.downgrade(),
@@ -71,6 +74,7 @@ impl Upload {
             timeline: settings.timeline(),
             reports,
             clips: settings.clips(),
+            on_trigger,
             media: settings.media.clone(),
             has_video: AtomicBool::new(false),
             ending: AtomicBool::new(false),

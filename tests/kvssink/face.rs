@@ -76,6 +76,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("stream-arn", "NULL"),
     ("kms-key-id", "NULL"),
     ("leaky", "auto"),
+    ("upload", "continuous"),
     ("spool-path", "NULL"),
     ("spool-max-size", "1024"),
     ("spool-max-age", "0"),
@@ -130,7 +131,12 @@ fn every_property_can_be_set_in_ready_and_says_so() {
 #[test]
 fn the_signals_are_those_of_awss_element() {
     let element = element();
-    for name in ["stream-error", "fragment-ack", "stream-client-metric"] {
+    for name in [
+        "stream-error",
+        "fragment-ack",
+        "stream-client-metric",
+        "trigger",
+    ] {
         let signal = gst::glib::subclass::SignalId::lookup(name, element.type_());
         assert!(signal.is_some(), "{name}");
     }

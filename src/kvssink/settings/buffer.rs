@@ -6,7 +6,7 @@ use gst::glib;
 use gst::prelude::*;
 use kvs_client::producer::{ProducerConfig, Streaming};
 
-use crate::kvssink::{Leaky, StreamingType};
+use crate::kvssink::{Leaky, StreamingType, UploadMode};
 use crate::property::{number, take};
 
 const DEFAULT_STORAGE_MB: u32 = 128;
@@ -21,6 +21,7 @@ pub(super) struct BufferSettings {
     replay_duration_s: u32,
     max_latency_s: u32,
     leaky: Leaky,
+    upload: UploadMode,
 }
 
 impl Default for BufferSettings {
@@ -31,6 +32,7 @@ impl Default for BufferSettings {
             replay_duration_s: DEFAULT_REPLAY_DURATION_S,
             max_latency_s: DEFAULT_MAX_LATENCY_S,
             leaky: Leaky::Auto,
+            upload: UploadMode::Continuous,
         }
     }
 }
@@ -60,6 +62,14 @@ impl BufferSettings {
                 )
                 .mutable_ready()
                 .build(),
+            glib::ParamSpecEnum::builder_with_default("upload", UploadMode::Continuous)
+                .nick("Upload")
+                .blurb(
+                    "When media is uploaded; on-trigger: the last buffer-duration is kept, and \
+                     the signal or event kvs-trigger says what of it goes up",
+                )
+                .mutable_ready()
+                .build(),
             number(
                 "replay-duration",
                 "Replay duration",
@@ -82,6 +92,7 @@ impl BufferSettings {
             "storage-size" => take(&mut self.storage_mb, value),
             "buffer-duration" => take(&mut self.duration_s, value),
             "leaky" => take(&mut self.leaky, value),
+            "upload" => take(&mut self.upload, value),
             "replay-duration" => take(&mut self.replay_duration_s, value),
             "max-latency" => take(&mut self.max_latency_s, value),
             _ => return false,
@@ -94,6 +105,7 @@ impl BufferSettings {
             "storage-size" => self.storage_mb.to_value(),
             "buffer-duration" => self.duration_s.to_value(),
             "leaky" => self.leaky.to_value(),
+            "upload" => self.upload.to_value(),
             "replay-duration" => self.replay_duration_s.to_value(),
             "max-latency" => self.max_latency_s.to_value(),
             _ => return None,
@@ -105,6 +117,7 @@ impl BufferSettings {
             (Leaky::No, _) | (Leaky::Auto, StreamingType::Offline) => Streaming::Offline,
             (Leaky::Downstream, _) | (Leaky::Auto, _) => Streaming::Realtime,
         };
+        config.on_trigger = self.upload == UploadMode::OnTrigger;
         config.storage_bytes_max = (self.storage_mb as usize).saturating_mul(1 << 20);
         config.buffer_duration = Duration::from_secs(self.duration_s.into());
         config.replay_duration = Duration::from_secs(self.replay_duration_s.into());

@@ -63,6 +63,10 @@ pub(super) struct Fragment {
     pub(super) refusals: u32,
     /// A full buffer let its frames go; they cannot be sent again.
     pub(super) released: bool,
+    /// Nobody has asked for it yet.
+    pub(super) held: bool,
+    /// Its file says so.
+    pub(super) held_on_disk: bool,
     /// Where its frames lie besides.
     pub(super) kept: Kept,
 }
@@ -70,6 +74,11 @@ pub(super) struct Fragment {
 impl Fragment {
     /// Whether a connection can still send it.
     pub(super) fn is_sendable(&self) -> bool {
+        self.is_there() && !self.held
+    }
+
+    /// Whether it is neither confirmed nor let go.
+    pub(super) fn is_there(&self) -> bool {
         !self.confirmed && !self.released
     }
 
@@ -252,14 +261,18 @@ impl Buffer {
     /// How much of the tighter bound is taken, `held` bytes elsewhere included, in percent.
     pub(super) fn fill_percent(&self, held: usize) -> u8 {
         let of = |taken: u128, max: u128| taken.saturating_mul(100) / max.max(1);
-        let bytes = of((self.bytes + held) as u128, self.bytes_max as u128);
+        let unasked = self.fragments.iter().filter(|f| f.held);
+        let unasked: usize = unasked.map(|f| f.bytes).sum();
+        let bytes = self.bytes - unasked + held;
+        let bytes = of(bytes as u128, self.bytes_max as u128);
         let span = of(self.volatile_span().as_nanos(), self.span_max.as_nanos());
         bytes.max(span).min(100) as u8
     }
 
     /// Since when the oldest whole fragment waits for its confirmation.
     pub(super) fn waits_since(&self) -> Option<Instant> {
-        let mut waiting = self.fragments.iter().filter(|f| !f.confirmed && f.closed);
+        let waits = |f: &&Fragment| !f.confirmed && f.closed && !f.held;
+        let mut waiting = self.fragments.iter().filter(waits);
         waiting.next().map(|oldest| oldest.last_arrival)
     }
 
@@ -296,7 +309,7 @@ impl Buffer {
 
     /// What is not confirmed, and where it lies: on disk or in memory alone.
     pub(super) fn unconfirmed(&self, on_disk: bool) -> Option<FrameSpan> {
-        let waiting = self.fragments.iter().filter(|f| !f.confirmed);
+        let waiting = self.fragments.iter().filter(|f| !f.confirmed && !f.held);
         waiting
             .filter(|f| f.kept.is_on_disk() == on_disk)
             .filter_map(|f| f.span)
@@ -328,7 +341,7 @@ impl Buffer {
 
     /// The same, of what lies in memory alone.
     fn volatile_span(&self) -> Duration {
-        self.span_of(|f| !f.released && !f.kept.is_on_disk())
+        self.span_of(|f| f.is_sendable() && !f.kept.is_on_disk())
     }
 
     fn span_of(&self, counts: impl Fn(&Fragment) -> bool) -> Duration {
@@ -392,6 +405,8 @@ impl Fragment {
             confirmed: false,
             refusals: 0,
             released: false,
+            held: false,
+            held_on_disk: false,
             kept: Kept::No,
         }
     }

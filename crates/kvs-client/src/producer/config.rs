@@ -16,6 +16,9 @@ pub struct ProducerConfig {
     pub key_frame_fragmentation: bool,
     /// How long a fragment is where no key frame decides.
     pub fragment_duration: Duration,
+    /// Sends nothing until [`Producer::trigger`](super::Producer::trigger), and then only what that
+    /// asks for. The buffer keeps the last `buffer_duration`.
+    pub on_trigger: bool,
     /// Sends times since 1970; else since the origin of each connection, which its head names.
     pub absolute_times: bool,
     /// Asks for acknowledgements. Without them a fragment counts as stored once it was sent.
@@ -61,6 +64,7 @@ impl Default for ProducerConfig {
             }),
             key_frame_fragmentation: true,
             fragment_duration: Duration::from_secs(2),
+            on_trigger: false,
             absolute_times: true,
             acks: true,
             tags: BTreeMap::new(),

@@ -28,7 +28,7 @@ impl Disk {
         }
     }
 
-    /// Adds a job: [`Output::Save`], [`Output::Fetch`] or [`Output::Remove`].
+    /// Adds a job: [`Output::Save`], `Fetch`, `Release` or `Remove`.
     pub(super) fn add(&mut self, job: Output) {
         self.jobs.push_back(job);
     }
@@ -75,6 +75,12 @@ fn work(spool: &Spool, job: Output) -> Option<Input> {
             let media = spool.read(file);
             let media = media.map_err(|error| format!("fragment {file}: {error}"));
             Some(Input::Fetched(file, media))
+        }
+        Output::Release(file) => {
+            if let Err(error) = spool.release(file) {
+                tracing::warn!(%error, "a file of the spool keeps its name: it may not go up");
+            }
+            None
         }
         Output::Remove(file) => {
             if let Err(error) = spool.remove(file) {

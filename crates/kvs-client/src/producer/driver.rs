@@ -127,7 +127,7 @@ impl Driver {
                 self.links.insert(link, OwnedTask::spawn(task));
             }
             Output::Close(link) => drop(self.links.remove(&link)),
-            Output::Save(..) | Output::Fetch(_) | Output::Remove(_) => {
+            Output::Save(..) | Output::Fetch(_) | Output::Release(_) | Output::Remove(_) => {
                 if let Some(disk) = &mut self.disk {
                     disk.add(output);
                 }

@@ -154,6 +154,12 @@ impl Producer {
         Ok(())
     }
 
+    /// Sends what is `before` older than the latest frame at most, and `after` newer, from the key
+    /// frame before. It means something only with [`ProducerConfig::on_trigger`].
+    pub fn trigger(&self, before: Duration, after: Duration) {
+        self.change(|session, now| session.trigger(before, after, now));
+    }
+
     /// The next frame's time has nothing to do with those before: it opens a session. A track that
     /// had ended goes on.
     pub fn discontinuity(&self, track: TrackNumber) {

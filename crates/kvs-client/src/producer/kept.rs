@@ -97,6 +97,7 @@ impl Fragment {
             tracks: Arc::clone(&self.tracks),
             frames: self.frames.iter().map(|(frame, _)| frame.clone()).collect(),
             tags: self.tags.clone(),
+            held: self.held,
         })
     }
 
@@ -117,6 +118,7 @@ impl Buffer {
             let start = scale.timecode(file.start);
             let mut fragment = Fragment::new(start, Arc::from([]), false, now);
             fragment.closed = true;
+            (fragment.held, fragment.held_on_disk) = (file.held, file.held);
             fragment.kept = Kept::Disk(file.number);
             fragment.span = Some(FrameSpan {
                 frames: file.frames,
@@ -135,7 +137,7 @@ impl Buffer {
         let suffix = self.fragments.iter().rev().take_while(alone).count();
         let first = self.fragments.len() - suffix;
         let mut rest = self.fragments.iter().skip(first);
-        let waits = |f: &Fragment| f.is_sendable() && f.closed && f.kept == Kept::No;
+        let waits = |f: &Fragment| f.is_there() && f.closed && f.kept == Kept::No;
         let found = rest.position(waits)?;
         Some(FragmentId(self.tail().0 + (first + found) as u64))
     }
@@ -151,7 +153,7 @@ impl Buffer {
     pub(super) fn saved(&mut self, file: u64, bytes: u64) -> Option<FragmentId> {
         self.disk.add(file, bytes);
         match self.of_file(file) {
-            Some((id, fragment)) if fragment.is_sendable() => {
+            Some((id, fragment)) if fragment.is_there() => {
                 fragment.kept = Kept::Both(file);
                 Some(id)
             }
@@ -240,8 +242,19 @@ impl Buffer {
     /// The oldest fragment that lies on disk, but not `busy`.
     pub(super) fn oldest_kept(&self, busy: Option<FragmentId>) -> Option<FragmentId> {
         let mut ids = (self.tail().0..self.end().0).map(FragmentId);
-        let is_kept = |f: &Fragment| f.is_sendable() && f.kept.is_on_disk();
+        let is_kept = |f: &Fragment| f.is_there() && f.kept.is_on_disk();
         ids.find(|&id| Some(id) != busy && self.get(id).is_some_and(is_kept))
+    }
+
+    /// Files whose names say that nobody has asked for their fragments, which is not so any more.
+    pub(super) fn asked_for(&mut self) -> Vec<u64> {
+        let told = |f: &&mut Fragment| f.held_on_disk && !f.held && f.kept.is_on_disk();
+        let asked = self.fragments.iter_mut().filter(told);
+        let file = asked.filter_map(|fragment| {
+            fragment.held_on_disk = false;
+            fragment.kept.file()
+        });
+        file.collect()
     }
 
     /// Nobody needs a fragment's file any more, unless another part of it lies there as well.

@@ -30,6 +30,8 @@ pub(crate) struct Found {
     pub(crate) start: ProducerTime,
     /// The greatest time of its frames.
     pub(crate) end: ProducerTime,
+    /// Nobody has asked for it yet.
+    pub(crate) held: bool,
 }
 
 /// A file that is whole and durable.
@@ -75,6 +77,7 @@ impl Index {
                     frames: stored.name.frames,
                     start: stored.name.start,
                     end: stored.name.end,
+                    held: stored.name.held,
                 });
             }
         }
@@ -106,6 +109,13 @@ impl Index {
         self.stored.get(&number).map(|stored| stored.name)
     }
 
+    /// The fragment has another name now.
+    pub(super) fn rename(&mut self, name: FileName) {
+        if let Some(stored) = self.stored.get_mut(&name.number) {
+            stored.name = name;
+        }
+    }
+
     pub(super) fn remove(&mut self, number: u64) {
         self.stored.remove(&number);
     }
@@ -121,6 +131,7 @@ mod tests {
             start: ProducerTime::from_ns(1),
             end: ProducerTime::from_ns(2),
             frames: 3,
+            held: false,
             sealed: false,
         }
     }

@@ -30,6 +30,8 @@ pub(crate) struct Media {
     pub(crate) frames: Vec<Frame>,
     /// Its metadata.
     pub(crate) tags: Vec<Tag>,
+    /// Nobody has asked for it yet. It is the file's name that says so.
+    pub(crate) held: bool,
 }
 
 /// What cannot be a fragment's file.
@@ -154,6 +156,7 @@ impl Parts {
             tracks,
             frames: self.frames,
             tags,
+            held: false,
         })
     }
 }

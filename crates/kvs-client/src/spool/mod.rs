@@ -5,6 +5,7 @@
 //!   lock                                             locked while the spool is open
 //!   stream                                           the name of the stream
 //!   00000000004294967296_{start}_{end}_{frames}.mkv  a fragment; .mkv.sealed where there is a key
+//!   …_held.mkv                                       one that nobody has asked for yet
 //!   *.part                                           half written: what a crash left
 //! ```
 //!
@@ -170,6 +171,7 @@ impl Spool {
             start: media.start,
             end: media.end,
             frames: media.news,
+            held: media.held,
             sealed: key.is_some(),
         };
         files::write_whole(folder.as_ref(), &name.to_string(), &pieces)?;
@@ -191,6 +193,25 @@ impl Spool {
             None => return Err(SpoolReadError::Key),
         };
         Media::from_bytes(file)
+    }
+
+    /// Somebody has asked for a fragment that was held. Durable when this returns; one that is
+    /// missing is fine.
+    ///
+    /// # Errors
+    /// The system does not give the file its new name.
+    pub(crate) fn release(&self, number: u64) -> io::Result<()> {
+        let Some(held) = self.index().name(number).filter(|name| name.held) else {
+            return Ok(());
+        };
+        let name = FileName {
+            held: false,
+            ..held
+        };
+        let folder = self.0.folder.as_ref();
+        folder.rename(&held.to_string(), &name.to_string())?;
+        self.index().rename(name);
+        folder.sync()
     }
 
     /// Removes a fragment; one that is missing is fine. After a power cut it may be there again.

@@ -6,6 +6,8 @@ use kvs_media::ProducerTime;
 
 /// How a file ends that any player opens.
 const PLAIN: &str = ".mkv";
+/// What is told before the end of a fragment that nobody has asked for yet.
+const HELD: &str = "_held";
 /// How a file ends that only its key opens.
 const SEALED: &str = ".mkv.sealed";
 /// Of 64 bits in decimal, so that names sort as their numbers do.
@@ -14,13 +16,15 @@ const NUMBER_DIGITS: usize = 20;
 /// for the ranges of 2^31 sessions.
 const NUMBER_MAX: u64 = u64::MAX / 2;
 
-/// `{number}_{start}_{end}_{frames}.mkv`, with times in nanoseconds; sealed, `.mkv.sealed`.
+/// `{number}_{start}_{end}_{frames}.mkv`, with times in nanoseconds; sealed, `.mkv.sealed`; held,
+/// `…_held.mkv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileName {
     pub(super) number: u64,
     pub(super) start: ProducerTime,
     pub(super) end: ProducerTime,
     pub(super) frames: u64,
+    pub(super) held: bool,
     pub(super) sealed: bool,
 }
 
@@ -31,6 +35,10 @@ impl FileName {
             Some(facts) => (facts, true),
             None => (text.strip_suffix(PLAIN)?, false),
         };
+        let (facts, held) = match facts.strip_suffix(HELD) {
+            Some(facts) => (facts, true),
+            None => (facts, false),
+        };
         let mut facts = facts.split('_').map(|fact| fact.parse().ok());
         let mut next = || facts.next().flatten();
         let name = Self {
@@ -38,6 +46,7 @@ impl FileName {
             start: ProducerTime::from_ns(next()?),
             end: ProducerTime::from_ns(next()?),
             frames: next()?,
+            held,
             sealed,
         };
         // There is one way to write it: no other digits, no fifth fact.
@@ -52,11 +61,16 @@ impl fmt::Display for FileName {
             start,
             end,
             frames,
+            held,
             sealed,
         } = self;
         let (start, end) = (start.as_ns(), end.as_ns());
         let ending = if *sealed { SEALED } else { PLAIN };
-        write!(f, "{number:0NUMBER_DIGITS$}_{start}_{end}_{frames}{ending}")
+        let held = if *held { HELD } else { "" };
+        write!(
+            f,
+            "{number:0NUMBER_DIGITS$}_{start}_{end}_{frames}{held}{ending}"
+        )
     }
 }
 
@@ -66,15 +80,17 @@ mod tests {
 
     #[test]
     fn a_name_is_read_as_it_is_written() {
-        for (sealed, text) in [
-            (false, "00000000004294967296_5_7_3.mkv"),
-            (true, "00000000004294967296_5_7_3.mkv.sealed"),
+        for (held, sealed, text) in [
+            (false, false, "00000000004294967296_5_7_3.mkv"),
+            (false, true, "00000000004294967296_5_7_3.mkv.sealed"),
+            (true, false, "00000000004294967296_5_7_3_held.mkv"),
         ] {
             let name = FileName {
                 number: 1 << 32,
                 start: ProducerTime::from_ns(5),
                 end: ProducerTime::from_ns(7),
                 frames: 3,
+                held,
                 sealed,
             };
             assert_eq!(name.to_string(), text);
@@ -92,6 +108,7 @@ mod tests {
             "4294967296_5_7_3.mkv",
             "00000000004294967296_5_7.mkv",
             "00000000004294967296_5_7_3_1.mkv",
+            "00000000004294967296_5_7_3_held_held.mkv",
             "00000000004294967296_+5_7_3.mkv",
             "00000000004294967296_5_7_3.mkv.part",
             "00000000004294967296_5_7_3.mp4",

@@ -68,6 +68,7 @@ fn media() -> Media {
             frame(1, start_ms + 20, false, vec![0xAA; 100]),
         ],
         tags: vec![Tag::new("place", "the door"), Tag::new("empty", "")],
+        held: false,
     }
 }
 
@@ -155,6 +156,7 @@ fn what_is_written_is_read() {
             frames: 5,
             start,
             end,
+            held: false,
         };
         assert_eq!(found[0], expected);
         assert_eq!(fs::metadata(place.file()).expect("a file").len(), bytes);
@@ -400,4 +402,30 @@ fn changed_bytes_never_panic() {
             }
         }
     }
+}
+
+#[test]
+fn what_was_held_is_asked_for_by_another_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = SpoolConfig {
+        folder: folder.path().to_owned(),
+        key_file: None,
+    };
+    let spool = Spool::open(&config, "cam").expect("it opens");
+    let first = spool.begin().first;
+    for number in first..first + 2 {
+        let held = Media {
+            held: true,
+            ..media()
+        };
+        spool.write(number, &held).expect("written");
+    }
+    spool.release(first).expect("it has a new name");
+    spool.release(first).expect("it has it already");
+    spool.release(first + 7).expect("there is none");
+    spool.read(first).expect("it is read by its new name");
+    drop(spool);
+    let spool = Spool::open(&config, "cam").expect("it opens");
+    let held: Vec<_> = spool.begin().found.iter().map(|found| found.held).collect();
+    assert_eq!(held, [false, true]);
 }

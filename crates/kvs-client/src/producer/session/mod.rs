@@ -30,6 +30,7 @@ mod spooling;
 mod tests;
 mod timers;
 mod transmit;
+mod trigger;
 
 use control::Step;
 use link::Link;
@@ -40,6 +41,7 @@ pub(super) use spooling::SpoolFault;
 pub use spooling::SpoolLimits;
 use spooling::SpoolState;
 pub(super) use transmit::Transmit;
+use trigger::Asked;
 
 /// What happened outside.
 #[derive(Debug)]
@@ -93,10 +95,12 @@ pub(super) enum Output {
     Connect(LinkId, Head),
     /// Break a connection off, at once.
     Close(LinkId),
-    /// Write a file into the spool. These three are done in the order in which they come.
+    /// Write a file into the spool. These four are done in the order in which they come.
     Save(u64, Box<Media>),
     /// Read a file of the spool.
     Fetch(u64),
+    /// Say of a file in the spool that it is asked for.
+    Release(u64),
     /// Take a file out of the spool.
     Remove(u64),
     /// Tell the owner.
@@ -172,6 +176,7 @@ pub(super) struct Session {
     metadata: Metadata,
     pressed: Pressed,
     spooling: Option<SpoolState>,
+    asked: Asked,
     /// It ends as soon as everything is on disk, in this way.
     concluding: Option<Conclusion>,
     delays: Delays,
@@ -217,6 +222,7 @@ impl Session {
             metadata: Metadata::default(),
             pressed: Pressed::default(),
             spooling: None,
+            asked: Asked::default(),
             concluding: None,
             delays: Delays::default(),
             stats: Stats::default(),
@@ -255,6 +261,7 @@ impl Session {
         self.stats.bytes_in += frame.data.len() as u64;
         self.last_frame = Some(now);
         self.idle = false;
+        self.note_time(frame.time);
         self.interleave.push(frame, now);
         self.take_pieces(now);
     }
@@ -374,10 +381,12 @@ impl Session {
                     self.lose(lost, DropReason::BufferFull);
                     if begins {
                         self.describe();
+                        self.hold();
                     }
                 }
             }
         }
+        self.forget();
         if self.config.streaming != Streaming::Offline {
             self.feel_pressure(now);
             self.make_room();
@@ -390,7 +399,7 @@ impl Session {
     fn make_room(&mut self) {
         let busy = self.active.as_ref().and_then(Link::busy);
         while self.buffer.is_full(self.interleave.held_bytes()) {
-            if self.buffer.evict_sent(busy) {
+            if self.buffer.evict_sent(busy) || self.forget_one() {
                 continue;
             }
             match self.buffer.let_go(busy) {

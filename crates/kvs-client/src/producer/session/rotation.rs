@@ -29,12 +29,13 @@ impl Session {
 
     /// When a connection is to be opened, if one is needed.
     pub(super) fn connect_at(&self, now: Instant) -> Option<Instant> {
-        let awaits_end = self.one_at_a_time && self.retiring.is_some();
+        let alone = self.one_at_a_time || self.config.on_trigger;
+        let awaits_end = alone && self.retiring.is_some();
         let needed = self.state == ProducerState::Ready
             && self.active.is_none()
             && self.concluding.is_none()
             && !awaits_end
-            && self.buffer.sendable_from(self.resume_at).is_some();
+            && self.buffer.sendable_from(self.resume_from()).is_some();
         needed.then(|| self.connected_at.map_or(now, |at| at + CONNECT_SPACING))
     }
 
@@ -49,7 +50,7 @@ impl Session {
             acks: self.config.acks,
         };
         self.outputs.push_back(Output::Connect(id, head));
-        Link::new(id, self.resume_at, origin.unwrap_or_default(), now)
+        Link::new(id, self.resume_from(), origin.unwrap_or_default(), now)
     }
 
     /// Where the times of a connection that is opened now count from: nothing that waits is

@@ -167,6 +167,7 @@ impl Session {
         }
         self.save_next(now);
         self.read_ahead();
+        self.release();
         let unneeded = self.buffer.disk.unneeded.drain(..);
         self.outputs.extend(unneeded.map(Output::Remove));
     }
@@ -196,6 +197,7 @@ impl Session {
         spooling.next += 1;
         (spooling.writing, spooling.retry_at) = (Some(file), None);
         fragment.kept = Kept::Writing(file);
+        fragment.held_on_disk = media.held;
         self.outputs.push_back(Output::Save(file, Box::new(media)));
     }
 
@@ -217,8 +219,9 @@ impl Session {
         let Some(id) = self.buffer.oldest_kept(busy) else {
             return false;
         };
+        let held = self.buffer.get(id).is_some_and(|oldest| oldest.held);
         let span = self.buffer.give_up(id);
-        self.lose(span, why);
+        self.lose(span.filter(|_| !held), why);
         true
     }
 

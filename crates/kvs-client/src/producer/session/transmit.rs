@@ -110,6 +110,9 @@ impl Session {
         }
         let Some(id) = self.buffer.sendable_from(link.current) else {
             let last = self.idle || self.deadline.is_some();
+            if link.has_started() && self.rests(link) {
+                return Next::Rotate(link.current, Phase::Ending);
+            }
             return if last && link.has_started() && !self.buffer.is_open() {
                 Next::Rotate(self.buffer.end(), Phase::Ending)
             } else {

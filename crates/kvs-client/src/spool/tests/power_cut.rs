@@ -44,6 +44,7 @@ fn random_media(random: &mut Random) -> Media {
         frames: frames.collect(),
         tracks: tracks(),
         tags: Vec::new(),
+        held: false,
     }
 }
 

@@ -8,3 +8,4 @@ mod seeds;
 mod service;
 mod source;
 mod spool;
+mod trigger;

@@ -10,7 +10,7 @@ use kvs_media::{Frame, ProducerTime, Track};
 use super::super::super::config::ProducerConfig;
 use super::super::super::event::{FrameSpan, ProducerEvent, ProducerState, Warning};
 use super::super::super::pieces::Pieces;
-use super::super::{Input, LinkId, Output, Session, Transmit};
+use super::super::{Head, Input, LinkId, Output, Session, Transmit};
 use super::service::{Answer, Faults, Request, Service};
 use super::source;
 use super::spool::Spool;
@@ -34,6 +34,10 @@ pub(super) struct Pair {
     inputs: BTreeMap<u64, Input>,
     frames: std::iter::Peekable<std::vec::IntoIter<(Duration, Frame)>>,
     pub(super) times: BTreeMap<u64, u64>,
+    /// What is asked for behind the frame of that number: before and after.
+    pub(super) triggers: BTreeMap<u64, (Duration, Duration)>,
+    /// What they ask for, in ms since 1970.
+    pub(super) asked: Vec<(u64, u64)>,
     /// Metadata that comes before the frame of that number.
     pub(super) metadata: BTreeMap<u64, (Tag, bool)>,
     finished: bool,
@@ -47,6 +51,8 @@ pub(super) struct Pair {
     pub(super) bytes_max: u64,
     pub(super) exists: bool,
     pub(super) retention_hours: u32,
+    /// From then on no request is refused.
+    pub(super) heals_at: Option<Duration>,
     /// For a producer that begins again.
     config: ProducerConfig,
     tracks: Vec<Track>,
@@ -86,6 +92,8 @@ impl Pair {
             inputs: BTreeMap::new(),
             frames: frames.into_iter().peekable(),
             times,
+            triggers: BTreeMap::new(),
+            asked: Vec::new(),
             metadata: BTreeMap::new(),
             finished: false,
             sequence: 0,
@@ -97,6 +105,7 @@ impl Pair {
             bytes_max: 0,
             exists: false,
             retention_hours: 24,
+            heals_at: None,
             config,
             tracks,
             spool: None,
@@ -240,33 +249,14 @@ impl Pair {
                 self.later(delay, Input::Tagged(Ok(())));
             }
             Output::Connect(link, head) => {
-                let script = self.faults.refusals.get(self.connects as usize).copied();
-                self.connects += 1;
-                if let Some(kind) = script {
-                    let error = ServiceError::new(kind, "refused".to_owned());
-                    self.later(delay, Input::Refused(link, error));
-                } else if refused {
-                    let kinds = [
-                        ErrorKind::Network,
-                        ErrorKind::ConnectionLimit,
-                        ErrorKind::RateLimit,
-                        ErrorKind::InvalidEndpoint,
-                        ErrorKind::NotFound,
-                        ErrorKind::Unavailable,
-                    ];
-                    let kind = kinds[self.jitter.number() as usize % kinds.len()];
-                    let error = ServiceError::new(kind, "refused".to_owned());
-                    self.later(delay, Input::Refused(link, error));
-                } else {
-                    self.requests.insert(link, Request::new(head));
-                    self.later(delay, Input::Accepted(link, self.faults.valid_for));
-                }
+                self.connect(link, head, delay, refused);
             }
             Output::Close(link) => {
                 self.requests.remove(&link);
             }
             Output::ForgetEndpoint | Output::ForgetCredentials => {}
-            job @ (Output::Save(..) | Output::Fetch(_) | Output::Remove(_)) => {
+            job
+            @ (Output::Save(..) | Output::Fetch(_) | Output::Release(_) | Output::Remove(_)) => {
                 let spool = self.spool.as_mut().expect("the session has a spool");
                 if let Some((delay, input)) = spool.work(job, self.now, &mut self.jitter) {
                     self.later(delay, input);
@@ -285,6 +275,31 @@ impl Pair {
         }
     }
 
+    /// A connection is asked for.
+    fn connect(&mut self, link: LinkId, head: Head, delay: Duration, refused: bool) {
+        let script = self.faults.refusals.get(self.connects as usize).copied();
+        self.connects += 1;
+        if let Some(kind) = script {
+            let error = ServiceError::new(kind, "refused".to_owned());
+            self.later(delay, Input::Refused(link, error));
+        } else if refused {
+            let kinds = [
+                ErrorKind::Network,
+                ErrorKind::ConnectionLimit,
+                ErrorKind::RateLimit,
+                ErrorKind::InvalidEndpoint,
+                ErrorKind::NotFound,
+                ErrorKind::Unavailable,
+            ];
+            let kind = kinds[self.jitter.number() as usize % kinds.len()];
+            let error = ServiceError::new(kind, "refused".to_owned());
+            self.later(delay, Input::Refused(link, error));
+        } else {
+            self.requests.insert(link, Request::new(head));
+            self.later(delay, Input::Accepted(link, self.faults.valid_for));
+        }
+    }
+
     /// Goes to the next thing that happens.
     fn step(&mut self) {
         let frame = self.frames.peek().map(|(at, _)| self.start + *at);
@@ -297,6 +312,9 @@ impl Pair {
             Some(at) => self.now = self.now.max(at),
         }
         let elapsed = self.now.duration_since(self.start);
+        if self.heals_at.is_some_and(|at| at <= elapsed) {
+            self.faults.refused = 0;
+        }
         if self
             .spool
             .as_mut()
@@ -316,8 +334,12 @@ impl Pair {
                 if let Some((tag, persist)) = self.metadata.remove(&number(&frame)) {
                     self.session.add_metadata(tag, persist);
                 }
-                self.pushed.insert(number(&frame));
+                let number = number(&frame);
+                self.pushed.insert(number);
                 self.session.push(frame, self.now);
+                if let Some((before, after)) = self.triggers.remove(&number) {
+                    self.session.trigger(before, after, self.now);
+                }
             }
             if self.frames.peek().is_none() {
                 self.finish();
@@ -343,6 +365,14 @@ impl Pair {
         let waiting = self.waiting();
         lost.filter(|number| !self.excused.contains(number) && !waiting.contains(number))
             .collect()
+    }
+
+    /// Whether a trigger asks for a frame.
+    pub(super) fn is_asked(&self, number: u64) -> bool {
+        let ms = self.times[&number];
+        self.asked
+            .iter()
+            .any(|(from, to)| (*from..=*to).contains(&ms))
     }
 
     /// Frames that are on disk.

@@ -54,6 +54,7 @@ impl Spool {
             frames: media.news,
             start: media.start,
             end: media.end,
+            held: media.held,
         };
         (self.first, self.files.iter().map(found).collect())
     }
@@ -90,6 +91,11 @@ impl Spool {
                 let media = media.filter(|_| !fails(self.faults.fetch_fails));
                 let media = media.ok_or_else(|| "damaged".to_owned());
                 Some((delay, Input::Fetched(file, media)))
+            }
+            Output::Release(file) => {
+                let media = self.files.get_mut(&file).expect("it is there");
+                media.held = false;
+                None
             }
             Output::Remove(file) => {
                 assert!(self.files.remove(&file).is_some(), "{file} is there");
