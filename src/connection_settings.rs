@@ -10,6 +10,7 @@ use kvs_client::{
 
 use crate::iot_certificate;
 use crate::property::{take, text, text_of};
+use crate::uri;
 
 const DEFAULT_STREAM_NAME: &str = "DEFAULT_STREAM";
 /// Where AWS's element looks; it is not read unless it is set.
@@ -255,6 +256,13 @@ impl ConnectionSettings {
     /// The stream's name, or the name that AWS's element takes where none is set.
     pub(crate) fn stream_name(&self) -> &str {
         self.stream_name.as_deref().unwrap_or(DEFAULT_STREAM_NAME)
+    }
+
+    /// The stream as a URI; `None` where none is named.
+    pub(crate) fn uri(&self) -> Option<String> {
+        let stream = self.stream_name.as_deref()?;
+        let region = self.region.as_deref().unwrap_or_default();
+        Some(uri::of(region, stream, self.endpoint.as_deref()))
     }
 
     /// Whether the user named a stream.

@@ -16,6 +16,7 @@ mod log;
 mod property;
 mod report_thread;
 mod runtime;
+mod uri;
 
 pub use plugin::plugin_register_static;
 

@@ -19,6 +19,7 @@ mod running;
 mod secure;
 mod spool;
 mod trigger;
+mod uri;
 
 /// Two seconds of a camera with a key frame each half second.
 const CAMERA: &str = "videotestsrc num-buffers=60 \

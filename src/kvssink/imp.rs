@@ -17,6 +17,8 @@ use super::trigger;
 use super::upload::{Upload, stats_structure};
 use super::{KvsSinkPad, signals, templates};
 use crate::lock::lock;
+use crate::property::{text, text_of};
+use crate::uri;
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -33,6 +35,8 @@ pub struct KvsSink {
     settings: Mutex<Settings>,
     uploads: Mutex<Uploads>,
     spool: Mutex<OpenSpool>,
+    /// What was wrong with the URI that was set last.
+    wrong_uri: Mutex<Option<String>>,
     /// A setting was changed since the current upload began.
     is_changed: AtomicBool,
     is_playing: AtomicBool,
@@ -52,12 +56,35 @@ impl ObjectSubclass for KvsSink {
     const NAME: &'static str = "GstKvsSinkRs";
     type Type = super::KvsSink;
     type ParentType = gst::Element;
+    type Interfaces = (gst::URIHandler,);
+}
+
+impl URIHandlerImpl for KvsSink {
+    const URI_TYPE: gst::URIType = gst::URIType::Sink;
+
+    fn protocols() -> &'static [&'static str] {
+        &[uri::SCHEME]
+    }
+
+    fn uri(&self) -> Option<String> {
+        lock(&self.settings).connection.uri()
+    }
+
+    fn set_uri(&self, uri: &str) -> Result<(), glib::Error> {
+        uri::apply(self.obj().upcast_ref(), uri)
+    }
 }
 
 impl ObjectImpl for KvsSink {
     fn properties() -> &'static [glib::ParamSpec] {
         static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
             let mut specs = Settings::param_specs().to_vec();
+            specs.push(text(
+                "uri",
+                "URI",
+                "The stream and properties in one: kvs://REGION/STREAM?PROPERTY=VALUE, without \
+                 secrets",
+            ));
             specs.push(
                 glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                     .nick("Statistics")
@@ -79,6 +106,9 @@ impl ObjectImpl for KvsSink {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, spec: &glib::ParamSpec) {
+        if spec.name() == "uri" {
+            return self.take_uri(value);
+        }
         lock(&self.settings).set(spec.name(), value);
         if let Some(why) = Settings::has_no_effect(spec.name()) {
             gst::info!(CAT, imp = self, "{} has no effect: {why}", spec.name());
@@ -87,8 +117,10 @@ impl ObjectImpl for KvsSink {
     }
 
     fn property(&self, _id: usize, spec: &glib::ParamSpec) -> glib::Value {
-        if spec.name() == "stats" {
-            return self.stats().to_value();
+        match spec.name() {
+            "stats" => return self.stats().to_value(),
+            "uri" => return self.uri().to_value(),
+            _ => {}
         }
         let value = lock(&self.settings).get(spec.name());
         value.expect("GObject asks only for properties that are declared")
@@ -235,6 +267,10 @@ impl KvsSink {
     fn start(&self) -> Result<(), gst::StateChangeError> {
         self.is_changed.store(false, Ordering::Release);
         let settings = lock(&self.settings).clone();
+        if let Some(why) = lock(&self.wrong_uri).clone() {
+            gst::element_imp_error!(self, gst::ResourceError::Settings, ("uri: {why}"));
+            return Err(gst::StateChangeError);
+        }
         if !settings.connection.names_a_stream() {
             let name = settings.connection.stream_name();
             gst::warning!(CAT, imp = self, "stream-name is not set: {name} is taken");
@@ -250,6 +286,15 @@ impl KvsSink {
                 Err(gst::StateChangeError)
             }
         }
+    }
+
+    /// A URI that is wrong is an error at READY: a property cannot be refused.
+    fn take_uri(&self, value: &glib::Value) {
+        let result = match text_of(value) {
+            Some(uri) => self.set_uri(&uri),
+            None => Ok(()),
+        };
+        *lock(&self.wrong_uri) = result.err().map(|error| error.message().to_owned());
     }
 
     /// Begins an upload where there is none that can be used: it was stopped, it has failed, or
@@ -426,32 +471,6 @@ impl KvsSink {
         }
     }
 
-    /// The pipeline is live if any source is, and waits for the slowest.
-    fn fold_latency(&self, query: &mut gst::query::Latency) -> bool {
-        let mut folded = (false, gst::ClockTime::ZERO, gst::ClockTime::NONE);
-        let mut any = false;
-        for pad in self.pads() {
-            let mut upstream = gst::query::Latency::new();
-            if !pad.peer_query(&mut upstream) {
-                continue;
-            }
-            any = true;
-            let (is_live, min, max) = upstream.result();
-            if is_live {
-                folded.0 = true;
-                folded.1 = folded.1.max(min);
-                folded.2 = match (folded.2, max) {
-                    (Some(one), Some(other)) => Some(one.min(other)),
-                    (one, other) => one.or(other),
-                };
-            }
-        }
-        if any {
-            query.set(folded.0, folded.1, folded.2);
-        }
-        any
-    }
-
     /// The figures of the upload under way, or of the last one.
     pub(super) fn stats(&self) -> Option<gst::Structure> {
         let upload = {
@@ -464,7 +483,7 @@ impl KvsSink {
         Some(stats_structure(&upload.producer.stats()))
     }
 
-    fn pads(&self) -> Vec<KvsSinkPad> {
+    pub(super) fn pads(&self) -> Vec<KvsSinkPad> {
         let pads = self.obj().sink_pads();
         pads.into_iter()
             .filter_map(|pad| pad.downcast().ok())

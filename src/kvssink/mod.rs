@@ -27,6 +27,7 @@ mod chunks;
 mod codec;
 mod imp;
 mod input;
+mod latency;
 mod messages;
 mod metadata;
 mod pad;
@@ -41,7 +42,8 @@ mod upload;
 
 glib::wrapper! {
     /// The element `kvssink`.
-    pub struct KvsSink(ObjectSubclass<imp::KvsSink>) @extends gst::Element, gst::Object;
+    pub struct KvsSink(ObjectSubclass<imp::KvsSink>)
+        @extends gst::Element, gst::Object, @implements gst::URIHandler;
 }
 
 glib::wrapper! {

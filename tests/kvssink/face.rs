@@ -74,6 +74,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("endpoint", "NULL"),
     ("ca-file", "NULL"),
     ("stream-arn", "NULL"),
+    ("uri", "NULL"),
     ("kms-key-id", "NULL"),
     ("leaky", "auto"),
     ("upload", "continuous"),
