@@ -16,6 +16,7 @@ mod metadata;
 mod properties;
 mod ready;
 mod running;
+mod secrets;
 mod secure;
 mod spool;
 mod trigger;
