@@ -119,13 +119,21 @@ impl Server {
 
     /// What a call of the control plane answers.
     pub(crate) fn call(&self, path: &str, request: &serde_json::Value) -> serde_json::Value {
-        let body = request.to_string();
+        self.request("POST", path, &request.to_string())
+    }
+
+    /// What is found at a path.
+    pub(crate) fn get(&self, path: &str) -> serde_json::Value {
+        self.request("GET", path, "")
+    }
+
+    fn request(&self, method: &str, path: &str, body: &str) -> serde_json::Value {
         let address = self.url.trim_start_matches("http://");
         let mut connection = TcpStream::connect(address).expect("the server listens");
         let length = body.len();
         write!(
             connection,
-            "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         )
         .expect("it takes a request");

@@ -9,6 +9,7 @@ mod ends;
 mod errors;
 mod events;
 mod face;
+mod faults;
 pub(crate) mod fed;
 mod flow;
 mod media;

@@ -2,6 +2,7 @@
 
 mod faults;
 mod options;
+mod outage;
 mod pair;
 mod rules;
 mod seeds;

@@ -51,6 +51,8 @@ pub(super) struct Pair {
     pub(super) bytes_max: u64,
     pub(super) exists: bool,
     pub(super) retention_hours: u32,
+    /// From then on each connection breaks, and each request is refused.
+    pub(super) breaks_at: Option<Duration>,
     /// From then on no request is refused.
     pub(super) heals_at: Option<Duration>,
     /// For a producer that begins again.
@@ -105,6 +107,7 @@ impl Pair {
             bytes_max: 0,
             exists: false,
             retention_hours: 24,
+            breaks_at: None,
             heals_at: None,
             config,
             tracks,
@@ -312,6 +315,13 @@ impl Pair {
             Some(at) => self.now = self.now.max(at),
         }
         let elapsed = self.now.duration_since(self.start);
+        if self.breaks_at.take_if(|at| *at <= elapsed).is_some() {
+            self.faults.refused = 1000;
+            let broken: Vec<LinkId> = self.requests.drain().map(|(link, _)| link).collect();
+            for link in broken {
+                self.later(Duration::ZERO, Input::Ended(link, "broken".to_owned()));
+            }
+        }
         if self.heals_at.is_some_and(|at| at <= elapsed) {
             self.faults.refused = 0;
         }
