@@ -425,6 +425,7 @@ impl Session {
         if now >= deadline || !(is_sending || is_waiting || self.retiring.is_some()) {
             let unconfirmed = self.unconfirmed();
             self.tell_spooled();
+            self.take_away();
             self.close_all();
             self.set_state(ProducerState::Drained);
             self.tell(ProducerEvent::Drained { unconfirmed });

@@ -152,12 +152,10 @@ impl Session {
         percent.min(100) as u8
     }
 
-    /// Whether something is not on disk that should be.
+    /// Whether a file is being written. What can be written next is, as soon as it is there.
     pub(super) fn is_saving(&self) -> bool {
-        self.spooling.as_ref().is_some_and(|spooling| {
-            spooling.writing.is_some()
-                || (spooling.retry_at.is_none() && self.buffer.unsaved().is_some())
-        })
+        let spooling = self.spooling.as_ref();
+        spooling.is_some_and(|spooling| spooling.writing.is_some())
     }
 
     /// Writes what is whole, reads what is due, takes away what is not needed.
@@ -168,6 +166,11 @@ impl Session {
         self.save_next(now);
         self.read_ahead();
         self.release();
+        self.take_away();
+    }
+
+    /// Takes away what nobody needs any more.
+    pub(super) fn take_away(&mut self) {
         let unneeded = self.buffer.disk.unneeded.drain(..);
         self.outputs.extend(unneeded.map(Output::Remove));
     }

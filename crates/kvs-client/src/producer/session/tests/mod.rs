@@ -9,4 +9,5 @@ mod seeds;
 mod service;
 mod source;
 mod spool;
+mod spooled;
 mod trigger;
