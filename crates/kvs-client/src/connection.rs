@@ -140,6 +140,10 @@ pub(crate) struct Resolved {
     /// `None`: AWS's own endpoint of the region.
     pub(crate) endpoint: Option<String>,
     pub(crate) ca_file: Option<PathBuf>,
+    /// AWS's endpoint is to be one with validated cryptography (FIPS 140).
+    pub(crate) fips: bool,
+    /// AWS's endpoint is to have IPv6 addresses too.
+    pub(crate) dual_stack: bool,
 }
 
 impl Resolved {
@@ -170,10 +174,13 @@ impl Resolved {
             .clone()
             .or_else(|| first(&["KVSSINK_CA_CERT_PATH", "AWS_CA_BUNDLE"]).map(PathBuf::from));
         let endpoint = endpoint.as_deref().map(base_url).transpose()?;
+        let is_on = |name| env(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
         Ok(Self {
             region,
             endpoint,
             ca_file,
+            fips: is_on("AWS_USE_FIPS_ENDPOINT"),
+            dual_stack: is_on("AWS_USE_DUALSTACK_ENDPOINT"),
         })
     }
 
@@ -240,6 +247,63 @@ mod tests {
             set.iter()
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| (*value).to_owned())
+        }
+    }
+
+    #[test]
+    fn the_kind_of_awss_endpoint_is_the_environments_matter() {
+        let of = |set| Resolved::new(&config(), env(set)).expect("it makes sense");
+        let plain = of(&[("AWS_USE_FIPS_ENDPOINT", "false")]);
+        assert!(!plain.fips && !plain.dual_stack);
+        let both = of(&[
+            ("AWS_USE_FIPS_ENDPOINT", "True"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+        ]);
+        assert!(both.fips && both.dual_stack);
+    }
+
+    #[tokio::test]
+    async fn each_partition_and_kind_has_its_endpoint() {
+        use aws_sdk_kinesisvideo::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+        let resolver = DefaultResolver::new();
+        for (region, fips, dual_stack, url) in [
+            (
+                "eu-west-1",
+                false,
+                false,
+                "https://kinesisvideo.eu-west-1.amazonaws.com",
+            ),
+            (
+                "cn-north-1",
+                false,
+                false,
+                "https://kinesisvideo.cn-north-1.amazonaws.com.cn",
+            ),
+            (
+                "us-gov-west-1",
+                true,
+                false,
+                "https://kinesisvideo-fips.us-gov-west-1.amazonaws.com",
+            ),
+            (
+                "us-east-1",
+                false,
+                true,
+                "https://kinesisvideo.us-east-1.api.aws",
+            ),
+        ] {
+            let params = Params::builder()
+                .region(region)
+                .use_fips(fips)
+                .use_dual_stack(dual_stack)
+                .build()
+                .expect("they make sense");
+            let found = resolver
+                .resolve_endpoint(&params)
+                .await
+                .expect("there is one");
+            assert_eq!(found.url(), url);
+            assert!(is_aws_endpoint(url));
         }
     }
 
@@ -311,7 +375,9 @@ mod tests {
             Resolved {
                 region: None,
                 endpoint: None,
-                ca_file: None
+                ca_file: None,
+                fips: false,
+                dual_stack: false,
             }
         );
         assert!(nothing.is_aws());

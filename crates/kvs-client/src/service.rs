@@ -41,6 +41,8 @@ pub(crate) struct Ready {
     pub(crate) region: String,
     pub(crate) endpoint: Option<String>,
     pub(crate) http: Http,
+    fips: bool,
+    dual_stack: bool,
     credentials: Arc<Provider>,
 }
 
@@ -115,6 +117,8 @@ impl Service {
         ready.credentials.fetch().await?;
         Ok(SdkParts {
             region: Region::new(ready.region.clone()),
+            fips: ready.fips,
+            dual_stack: ready.dual_stack,
             http: ready.http.client(base_url),
             credentials: SharedCredentialsProvider::new(ProviderHandle(Arc::clone(
                 &ready.credentials,
@@ -131,6 +135,8 @@ impl Service {
 /// The parts that the SDK's client configurations have in common.
 pub(crate) struct SdkParts {
     pub(crate) region: Region,
+    pub(crate) fips: bool,
+    pub(crate) dual_stack: bool,
     pub(crate) http: aws_smithy_runtime_api::client::http::SharedHttpClient,
     pub(crate) credentials: SharedCredentialsProvider,
     pub(crate) timeouts: TimeoutConfig,
@@ -147,6 +153,8 @@ macro_rules! sdk_client {
         let mut config = $sdk::Config::builder()
             .behavior_version($sdk::config::BehaviorVersion::latest())
             .region(parts.region)
+            .use_fips(parts.fips)
+            .use_dual_stack(parts.dual_stack)
             .http_client(parts.http)
             .credentials_provider(parts.credentials)
             .identity_cache($sdk::config::IdentityCache::no_cache())
@@ -201,6 +209,8 @@ impl Ready {
         Ok(Self {
             region,
             endpoint: resolved.endpoint,
+            fips: resolved.fips,
+            dual_stack: resolved.dual_stack,
             http,
             credentials,
         })
